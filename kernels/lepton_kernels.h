@@ -1,0 +1,169 @@
+/*
+ * lepton_kernels.h: arithmetic on plain arrays, one table of functions per
+ * instruction set.
+ *
+ * Use:
+ *		const LepKernels *k = lep_kernels_choose("auto");
+ *		k->linear_pack(w, d_out, d_in, packed);
+ *		k->linear(&(LepLinear){...});
+ *
+ * Kernels never allocate, never fail, never read a clock and know neither
+ * models, files nor PostgreSQL.  Arrays are row major.  Unless a comment says
+ * otherwise pointers need no alignment; packed weights need 64 bytes.
+ *
+ * Same bits: the result of a row depends on that row alone, never on how many
+ * rows are computed with it or where it stands among them.  Every tile height
+ * therefore adds in the same order.  (OpenBLAS gives no such promise, so
+ * LepKernels.same_bits is false where it is used.)
+ */
+#ifndef LEPTON_KERNELS_H
+#define LEPTON_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lepton_status.h"
+
+#define LEP_ALIGN 64 /* bytes; alignment of packed weights and arenas */
+
+/* How numbers are stored in a table of weights. */
+typedef enum LepDtype
+{
+	LEP_F32 = 0,
+	LEP_F16 = 1,
+	LEP_BF16 = 2
+} LepDtype;
+
+/*
+ * Activations, named as in Hugging Face's ACT2FN; the formula of each stands
+ * beside its reference version in kernels/ref.c.
+ */
+typedef enum LepAct
+{
+	LEP_ACT_NONE = 0,	/* linear, identity */
+	LEP_ACT_GELU,		/* x * 0.5 * (1 + erf(x / sqrt 2)) */
+	LEP_ACT_GELU_TANH,	/* gelu_new, gelu_pytorch_tanh, gelu_fast, gelu_accurate */
+	LEP_ACT_QUICK_GELU, /* x * sigmoid(1.702 x) */
+	LEP_ACT_RELU,
+	LEP_ACT_RELU6,
+	LEP_ACT_RELU2, /* relu(x)^2 */
+	LEP_ACT_SILU,  /* silu, swish: x * sigmoid(x) */
+	LEP_ACT_MISH,  /* x * tanh(softplus(x)) */
+	LEP_ACT_TANH,
+	LEP_ACT_SIGMOID,
+	LEP_ACT_LEAKY_RELU, /* slope 0.01 */
+	LEP_ACT_COUNT
+} LepAct;
+
+/*
+ * out[n_rows, d_out] = act(x[n_rows, d_in] * w[d_out, d_in]^T + bias[d_out]) + residual[n_rows, d_out]
+ *
+ * ld* are row strides in elements.  bias and residual may be NULL; residual
+ * may be the same array as out.  x must not overlap out.
+ */
+typedef struct LepLinear
+{
+	const float *x;
+	size_t ldx;
+	const void *w; /* packed by linear_pack of the same LepKernels */
+	const float *bias;
+	const float *residual;
+	size_t ldr;
+	float *out;
+	size_t ldo;
+	size_t n_rows, d_out, d_in;
+	LepAct act;
+} LepLinear;
+
+/*
+ * Bidirectional attention of one sequence, all heads:
+ *		out[t, h*d_head ..] = softmax(scale * q_t,h . k_s,h over s) * v_s,h
+ * q, k, v and out are [n_tokens, n_heads * d_head] with row strides ldq (q, k
+ * and v are column blocks of one fused array, so they share it) and ldo.
+ * scratch holds attention_scratch(n_tokens, d_head) bytes, 64-byte aligned.
+ */
+typedef struct LepAttention
+{
+	const float *q, *k, *v;
+	size_t ldq;
+	float *out;
+	size_t ldo;
+	size_t n_tokens, n_heads, d_head;
+	float scale;
+	void *scratch;
+} LepAttention;
+
+/*
+ * out[n_tokens, d] = norm(word[ids] + position[positions] + type[types])
+ * Tables are [rows, d] of their dtype.  position and type tables may be NULL.
+ * types may be NULL (row 0 of the type table).  The caller has checked that
+ * every id is below its table's rows.
+ */
+typedef struct LepEmbed
+{
+	const int32_t *ids, *positions, *types;
+	const void *word, *position, *type;
+	LepDtype word_dtype, position_dtype, type_dtype;
+	const float *gamma, *beta; /* [d]; NULL gamma: no norm */
+	float eps;
+	float *out; /* [n_tokens, d], dense */
+	size_t n_tokens, d;
+} LepEmbed;
+
+typedef struct LepKernels
+{
+	const char *isa;	/* name for lepton.cpu_isa: reference, portable, avx2, avx512, neon, blas */
+	const char *layout; /* id of the packed weight layout, part of an image's name; [a-z0-9]+ */
+	bool same_bits;		/* rows do not depend on their neighbours, see above */
+
+	/* Bytes of linear_pack's output for w[d_out, d_in]; 0 when it overflows size_t. */
+	size_t (*linear_packed_size)(size_t d_out, size_t d_in);
+	/* Pack w[d_out, d_in] (dense) into packed, 64-byte aligned. */
+	void (*linear_pack)(const float *w, size_t d_out, size_t d_in, void *packed);
+	void (*linear)(const LepLinear *args);
+
+	/* Bytes of scratch that attention needs; 0 when it overflows size_t. */
+	size_t (*attention_scratch)(size_t n_tokens, size_t d_head);
+	void (*attention)(const LepAttention *args);
+
+	void (*embed)(const LepEmbed *args);
+
+	/* out[n_rows, d] = (x - mean) / sqrt(var + eps) * gamma + beta, biased variance; out may be x. */
+	void (*norm)(const float *x, const float *gamma, const float *beta, float eps, float *out,
+				 size_t n_rows, size_t d);
+	/* x[n] = act(x[n]), in place */
+	void (*activate)(float *x, size_t n, LepAct act);
+	/* x[n_rows, d] = softmax of each row, in place */
+	void (*softmax)(float *x, size_t n_rows, size_t d);
+
+	/* out[n] += w * x[n] */
+	void (*add_scaled)(float *out, const float *x, float w, size_t n);
+	/* out[n] = max(out[n], x[n]); NaN in either gives NaN */
+	void (*max)(float *out, const float *x, size_t n);
+	/* sum of a[i] * b[i] */
+	float (*dot)(const float *a, const float *b, size_t n);
+	/* out[n] = x[n] of the given dtype, widened */
+	void (*widen)(const void *x, LepDtype dtype, float *out, size_t n);
+} LepKernels;
+
+/*
+ * The kernels called name, or NULL when name is unknown or this CPU (or
+ * operating system) cannot run them.  "auto" is the fastest that can run.
+ * "blas" needs lep_blas_load() to have succeeded.
+ */
+const LepKernels *lep_kernels_choose(const char *name);
+
+/* Names that lep_kernels_choose() accepts, NULL terminated, "auto" first. */
+const char *const *lep_kernels_names(void);
+
+/*
+ * Load OpenBLAS with one thread, once per process; false with a reason in why
+ * when it is not there.  Never call it in a process that will fork.
+ */
+bool lep_blas_load(char *why, size_t why_size);
+
+/* Bytes of one element of dtype. */
+size_t lep_dtype_size(LepDtype dtype);
+
+#endif

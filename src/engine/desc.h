@@ -1,0 +1,110 @@
+/*
+ * desc.h: the model description: everything about a model but its weights and
+ * its tokenizer tables, as plain data.  A LepDesc has no pointers; it is stored in the
+ * image as it stands, followed by the label and prompt texts.
+ */
+#ifndef LEPTON_DESC_H
+#define LEPTON_DESC_H
+
+#include "../../kernels/lepton_kernels.h"
+#include "base.h"
+
+#define LEP_MAX_LAYERS	  512
+#define LEP_MAX_HIDDEN	  16384
+#define LEP_MAX_VOCAB	  (1 << 21)
+#define LEP_MAX_POSITIONS (1 << 20)
+#define LEP_MAX_LABELS	  65536
+#define LEP_MAX_MODULES	  8
+#define LEP_NAME_MAX	  128 /* bytes of a module's path, with its NUL */
+
+typedef enum LepTask
+{
+	LEP_TASK_EMBED = 0,
+	LEP_TASK_CLASSIFY = 1
+} LepTask;
+
+/* What the scores of a classifier mean; decides what is applied to the logits. */
+typedef enum LepProblem
+{
+	LEP_PROBLEM_NONE = 0,
+	LEP_PROBLEM_SINGLE_LABEL, /* softmax */
+	LEP_PROBLEM_MULTI_LABEL,  /* sigmoid */
+	LEP_PROBLEM_REGRESSION	  /* nothing */
+} LepProblem;
+
+/* sentence-transformers' pooling modes, in the order in which that library concatenates them. */
+typedef enum LepPool
+{
+	LEP_POOL_CLS = 1 << 0,
+	LEP_POOL_MAX = 1 << 1,
+	LEP_POOL_MEAN = 1 << 2,
+	LEP_POOL_MEAN_SQRT_LEN = 1 << 3,
+	LEP_POOL_WEIGHTED_MEAN = 1 << 4,
+	LEP_POOL_LAST_TOKEN = 1 << 5
+} LepPool;
+
+typedef enum LepModuleKind
+{
+	LEP_MODULE_POOL = 0,
+	LEP_MODULE_DENSE,
+	LEP_MODULE_NORM,	 /* LayerNorm */
+	LEP_MODULE_NORMALIZE /* to unit length */
+} LepModuleKind;
+
+/* One step behind the encoder, each on one row per text. */
+typedef struct LepModule
+{
+	uint32_t kind; /* LepModuleKind */
+	uint32_t d_in, d_out;
+	uint32_t act;			 /* LepAct, dense */
+	uint32_t has_bias;		 /* dense */
+	uint32_t pool;			 /* LepPool bits */
+	uint32_t skip_prompt;	 /* pool without the prompt's tokens */
+	float eps;				 /* norm */
+	char path[LEP_NAME_MAX]; /* subfolder that holds its weights */
+} LepModule;
+
+typedef struct LepDesc
+{
+	char family[32]; /* model_type of config.json */
+	uint32_t task;	 /* LepTask */
+
+	uint32_t n_layers, hidden, n_heads, intermediate;
+	uint32_t vocab, n_positions, n_types;
+	uint32_t act; /* LepAct of the feed-forward */
+	float norm_eps;
+
+	/* Behind the encoder: a family head (classifier) or the modules (embedding). */
+	uint32_t problem; /* LepProblem */
+	uint32_t n_labels;
+	uint32_t n_modules;
+	LepModule modules[LEP_MAX_MODULES];
+
+	uint32_t max_tokens;	/* truncation limit, special tokens included */
+	uint32_t lower_first;	/* see LepTokenizeOptions */
+	uint32_t strip_text;	/* strip white space at both ends first (sentence-transformers does) */
+	uint32_t prompt_tokens; /* leading tokens that belong to the prompt, [CLS] included */
+
+	uint64_t n_parameters;
+
+	/* Texts behind the struct: n_labels labels then the prompt, each NUL terminated. */
+	uint32_t text_bytes;
+} LepDesc;
+
+/* A description with its texts, as read from a folder or found in an image. */
+typedef struct LepDescView
+{
+	const LepDesc *desc;
+	const char *texts; /* [desc->text_bytes] */
+} LepDescView;
+
+/* Label i of a view, i < n_labels; walks the texts. */
+const char *lep_desc_label(const LepDescView *view, uint32_t i);
+/* The prompt put before every text, "" when there is none. */
+const char *lep_desc_prompt(const LepDescView *view);
+/* Width of an output row: the embedding's size, or n_labels. */
+uint32_t lep_desc_width(const LepDesc *desc);
+/* Check every number against the limits above and each other: for descriptions out of an image. */
+LepStatus lep_desc_check(const LepDescView *view, LepError *err);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * tokenizer.h: text to token ids, exactly as the Hugging Face `tokenizers`
+ * package does for the same tokenizer.json.
+ *
+ * Use:
+ *		lep_tokenizer_build(json, json_len, ..., &arena, &blob, &size, err);  -- once, at load
+ *		lep_tokenizer_open(blob, size, &tok, err);						   -- tok points into blob
+ *		lep_tokenize(tok, scratch, text, len, &options, &out, stop, err);	 -- per text
+ *
+ * A blob is one position-independent array of flat tables: it is stored in
+ * the image and used in place.  It needs 64-byte alignment.
+ */
+#ifndef LEPTON_TOKENIZER_H
+#define LEPTON_TOKENIZER_H
+
+#include "base.h"
+
+/* A read-only view of a blob, which must outlive it; plain struct, nothing to free. */
+typedef struct LepTokenizer
+{
+	const void *blob;
+	const struct LepTokenizerTables *tables;
+} LepTokenizer;
+
+/* Reusable working memory of lep_tokenize; grows to the longest text seen. */
+typedef struct LepTokenScratch LepTokenScratch;
+
+/* Byte range [start, end) of the original text that gave a token; 0,0 for special tokens of the template. */
+typedef struct LepSpan
+{
+	uint32_t start, end;
+} LepSpan;
+
+typedef struct LepTokens
+{
+	const int32_t *ids;	  /* [n] in scratch, valid until its next use */
+	const int32_t *types; /* [n] segment ids from the post-processor's template */
+	const LepSpan *spans; /* [n] */
+	size_t n;
+	bool truncated;
+} LepTokens;
+
+typedef struct LepTokenizeOptions
+{
+	size_t max_tokens; /* truncate to this many, special tokens included; 0 = never */
+	bool add_special;  /* apply the post-processor's template */
+	bool
+		lower_first; /* sentence_bert_config.json do_lower_case: Python's str.lower() before all else */
+} LepTokenizeOptions;
+
+/*
+ * Build the tables from tokenizer.json.  What the file asks for and lepton
+ * does not do is LEP_UNSUPPORTED and names it.  vocab_size is the number of
+ * rows of the embedding: an id at or above it that the tokenizer can produce is LEP_BAD_FILE.
+ */
+LepStatus lep_tokenizer_build(const char *json, size_t json_len, size_t vocab_size, LepArena *arena,
+							  void **blob, size_t *blob_size, LepError *err);
+
+/*
+ * Build the tables from vocab.txt and tokenizer_config.json (which may be
+ * NULL: transformers' defaults of BertTokenizer), as transformers converts them.
+ * special_tokens_map.json and added_tokens.json may be NULL too.
+ */
+LepStatus lep_tokenizer_build_vocab(const char *vocab, size_t vocab_len, const char *config,
+									size_t config_len, const char *special_map,
+									size_t special_map_len, const char *added, size_t added_len,
+									size_t vocab_size, LepArena *arena, void **blob,
+									size_t *blob_size, LepError *err);
+
+/* Check the blob's header and bounds; LEP_BAD_IMAGE when they are wrong. */
+LepStatus lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *err);
+
+/* Number of special tokens that the template adds to one text. */
+size_t lep_tokenizer_special_count(const LepTokenizer *tok);
+
+LepTokenScratch *lep_token_scratch_new(const LepAllocator *allocator);
+void lep_token_scratch_free(LepTokenScratch *scratch);
+
+/*
+ * Tokenize text[len], UTF-8 (invalid bytes are LEP_BAD_INPUT).  Linear in
+ * len.  With right truncation the text behind the last kept token is not read.
+ */
+LepStatus lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text,
+					   size_t len, const LepTokenizeOptions *options, LepTokens *out,
+					   const LepStop *stop, LepError *err);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * store.h: models of this database: catalog rows, images on disk, the cache
+ * of this backend, privileges.
+ *
+ * Use, once per call of an SQL function:
+ *		StoreModel *m = store_model_open(name, LEP_TASK_EMBED);	 -- raises
+ *		... m->model, m->head ...
+ *		store_model_close(m);	 -- optional: the transaction's end closes it too
+ *
+ * Correctness never rests on invalidation: store_model_open reads the catalog row under the active
+ * snapshot and compares its id and hash with what is cached.
+ */
+#ifndef LEPTON_STORE_H
+#define LEPTON_STORE_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+#include "../engine/image.h"
+
+/* A catalog row. */
+typedef struct StoreRow
+{
+	pg_uuid_t id;
+	NameData name;
+	Oid owner;
+	LepTask task;
+	bool has_parent;
+	pg_uuid_t parent;
+	uint8 hash[LEP_HASH_BYTES];
+	bool is_default;
+} StoreRow;
+
+/* A classifier head learned on another model's embeddings; the weights are private and small. */
+typedef struct StoreHead
+{
+	int n_labels;
+	int dims;
+	const float *w;		 /* [n_labels, dims] */
+	const float *bias;	 /* [n_labels] */
+	const char **labels; /* [n_labels] */
+} StoreHead;
+
+/* A model this backend may use now. */
+typedef struct StoreModel
+{
+	StoreRow row;
+	const LepModel *model;	/* its own graph, or its parent's */
+	const StoreHead *head;	/* NULL unless the model is a head */
+	struct StoreStat *stat; /* where to count */
+} StoreModel;
+
+/*
+ * Open a model by name, NULL for the default of the task.  Raises when it is
+ * not there (naming those that are), when the user may not use it, when it serves another task.
+ */
+StoreModel *store_model_open(const char *name, LepTask task);
+/* The same without looking at the task: tokenizing, describing. */
+StoreModel *store_model_open_any(const char *name);
+
+/* Number of outputs labels and their names, own graph or head alike. */
+int store_model_label_count(const StoreModel *m);
+const char *store_model_label(const StoreModel *m, int i);
+
+/* Count work in lepton_stat_models. */
+void store_stat_count(StoreModel *m, uint64 rows, uint64 tokens, uint64 batches, double seconds);
+
+/* Install hooks and settings of the room; called by _PG_init. */
+void store_init(void);
+
+#endif
