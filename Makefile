@@ -1,0 +1,62 @@
+# lepton: PGXS build.  Lists first, flags, PGXS, then our own rules.
+
+EXTENSION = lepton
+MODULE_big = lepton
+DATA = $(wildcard sql/lepton--*.sql)
+
+KERNEL_OBJS = \
+	kernels/blas.o \
+	kernels/choose.o \
+	kernels/cpu_features.o \
+	kernels/portable.o \
+	kernels/ref.o \
+	kernels/arm/neon.o \
+	kernels/x86/avx2.o \
+	kernels/x86/avx512.o
+
+ENGINE_OBJS = \
+	$(patsubst %.c,%.o,$(sort $(wildcard src/engine/*.c src/engine/families/*.c)))
+
+SERVER_OBJS = \
+	$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/store/*.c src/func/*.c)))
+
+OBJS = $(KERNEL_OBJS) $(ENGINE_OBJS) $(SERVER_OBJS)
+
+PG_CPPFLAGS = -D_GNU_SOURCE
+SHLIB_LINK = -ljansson -llbfgs -lm -ldl
+
+# CUDA: yes, no, or (default) yes when nvcc is found.  The runtime is linked
+# statically, so that one library runs with and without a driver.
+NVCC ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
+WITH_CUDA ?= $(if $(NVCC),yes,no)
+NVCCFLAGS ?= -O2
+CUDA_OBJS = kernels/cuda/device.o kernels/cuda/norm.o
+ifeq ($(WITH_CUDA),yes)
+SHLIB_LINK_INTERNAL += $(CUDA_OBJS)
+SHLIB_LINK += -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lpthread -lstdc++
+else
+OBJS += kernels/cuda/absent.o
+endif
+EXTRA_CLEAN = $(CUDA_OBJS) kernels/cuda/absent.o kernels/cuda/absent.bc build
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+kernels/cuda/%.o: kernels/cuda/%.cu kernels/cuda/lepton_cuda.h
+	$(NVCC) $(NVCCFLAGS) -Xcompiler -fPIC,-fvisibility=hidden -c -o $@ $<
+
+ifeq ($(WITH_CUDA),yes)
+$(shlib): $(CUDA_OBJS)
+endif
+
+# Headers are few and shared: any change rebuilds.
+$(OBJS): $(wildcard kernels/*.h kernels/*/*.h kernels/*.inc src/*.h src/*/*.h src/*/*/*.h)
+
+# Checks without a server: unit tests, fuzzers, style.
+include test/unit.mk
