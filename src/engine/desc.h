@@ -32,16 +32,29 @@ typedef enum LepProblem
 	LEP_PROBLEM_REGRESSION	  /* nothing */
 } LepProblem;
 
-/* sentence-transformers' pooling modes, in the order in which that library concatenates them. */
+/*
+ * sentence-transformers' pooling modes over the tokens t = 0 .. n-1 of a text, p of them the
+ * prompt's (p = 0 unless LepModule.skip_prompt); an empty sum gives 0:
+ *		CLS				x[p]; x[0] when the prompt is all there is
+ *		MAX				max over t >= p
+ *		MEAN			sum over t >= p / max(n - p, 1e-9)
+ *		MEAN_SQRT_LEN	the same sum / sqrt(max(n - p, 1e-9))
+ *		WEIGHTED_MEAN	sum over t >= p of (t + 1) x[t] / max(sum of (t + 1), 1e-9)
+ *		LAST_TOKEN		x[n-1]; 0 when the prompt is all there is
+ */
 typedef enum LepPool
 {
-	LEP_POOL_CLS = 1 << 0,
-	LEP_POOL_MAX = 1 << 1,
-	LEP_POOL_MEAN = 1 << 2,
-	LEP_POOL_MEAN_SQRT_LEN = 1 << 3,
-	LEP_POOL_WEIGHTED_MEAN = 1 << 4,
-	LEP_POOL_LAST_TOKEN = 1 << 5
+	LEP_POOL_NONE = 0, /* end of a list */
+	LEP_POOL_CLS,
+	LEP_POOL_MAX,
+	LEP_POOL_MEAN,
+	LEP_POOL_MEAN_SQRT_LEN,
+	LEP_POOL_WEIGHTED_MEAN,
+	LEP_POOL_LAST_TOKEN,
+	LEP_POOL_COUNT
 } LepPool;
+
+#define LEP_MAX_POOLS 8 /* modes that one pooling module may concatenate */
 
 typedef enum LepModuleKind
 {
@@ -56,12 +69,12 @@ typedef struct LepModule
 {
 	uint32_t kind; /* LepModuleKind */
 	uint32_t d_in, d_out;
-	uint32_t act;			 /* LepAct, dense */
-	uint32_t has_bias;		 /* dense */
-	uint32_t pool;			 /* LepPool bits */
-	uint32_t skip_prompt;	 /* pool without the prompt's tokens */
-	float eps;				 /* norm */
-	char path[LEP_NAME_MAX]; /* subfolder that holds its weights */
+	uint32_t act;				  /* LepAct, dense */
+	uint32_t has_bias;			  /* dense */
+	uint8_t pools[LEP_MAX_POOLS]; /* LepPool, concatenated in this order, ends at LEP_POOL_NONE */
+	uint32_t skip_prompt;		  /* pool without the prompt's tokens */
+	float eps;					  /* norm */
+	char path[LEP_NAME_MAX];	  /* subfolder that holds its weights */
 } LepModule;
 
 typedef struct LepDesc
@@ -79,10 +92,10 @@ typedef struct LepDesc
 	uint32_t n_labels;
 	uint32_t n_modules;
 	LepModule modules[LEP_MAX_MODULES];
+	uint32_t truncate_dim; /* an embedding keeps its first so many values; 0 = all */
 
 	uint32_t max_tokens;	/* truncation limit, special tokens included */
 	uint32_t lower_first;	/* see LepTokenizeOptions */
-	uint32_t strip_text;	/* strip white space at both ends first (sentence-transformers does) */
 	uint32_t prompt_tokens; /* leading tokens that belong to the prompt, [CLS] included */
 
 	uint64_t n_parameters;

@@ -1,0 +1,167 @@
+/*
+ * families.c: the table of model families and the readers of config.json that
+ * they share; knows no family's own keys.
+ */
+#define LEPTON_ENGINE_SOURCE
+#include "family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const LepFamily *const families[] = {
+	&lep_family_bert,
+};
+
+/* ACT2FN's names of the activations that kernels have. */
+static const struct
+{
+	const char *name;
+	LepAct act;
+} acts[] = {
+	{"gelu", LEP_ACT_GELU},
+	{"gelu_accurate", LEP_ACT_GELU_TANH},
+	{"gelu_fast", LEP_ACT_GELU_TANH},
+	{"gelu_new", LEP_ACT_GELU_TANH},
+	{"gelu_python", LEP_ACT_GELU},
+	{"gelu_python_tanh", LEP_ACT_GELU_TANH},
+	{"gelu_pytorch_tanh", LEP_ACT_GELU_TANH},
+	{"leaky_relu", LEP_ACT_LEAKY_RELU},
+	{"linear", LEP_ACT_NONE},
+	{"mish", LEP_ACT_MISH},
+	{"quick_gelu", LEP_ACT_QUICK_GELU},
+	{"relu", LEP_ACT_RELU},
+	{"relu2", LEP_ACT_RELU2},
+	{"relu6", LEP_ACT_RELU6},
+	{"sigmoid", LEP_ACT_SIGMOID},
+	{"silu", LEP_ACT_SILU},
+	{"swish", LEP_ACT_SILU},
+	{"tanh", LEP_ACT_TANH},
+};
+
+/* Find the family of a model_type. */
+const LepFamily *
+lep_family_find(const char *model_type)
+{
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	{
+		if (strcmp(families[i]->model_type, model_type) == 0)
+			return families[i];
+	}
+	return NULL;
+}
+
+/* List the known model types. */
+const char *
+lep_family_list(char *dst, size_t size)
+{
+	size_t used = 0;
+
+	dst[0] = '\0';
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	{
+		int n =
+			snprintf(dst + used, size - used, "%s%s", i > 0 ? ", " : "", families[i]->model_type);
+
+		if (n < 0 || (size_t) n >= size - used)
+			break;
+		used += (size_t) n;
+	}
+	return dst;
+}
+
+/* Refuse an explicit null where a value must stand. */
+static LepStatus
+refuse_null(const json_t *config, const char *file, const char *key, const char *expected,
+			LepError *err)
+{
+	if (!json_is_null(json_object_get(config, key)))
+		return LEP_OK;
+	lep_error(err, LEP_BAD_FILE, "key \"%s\" of file \"%s\" is null", key, file);
+	lep_error_detail(err, "Expected %s; leave the key out for its default.", expected);
+	return LEP_BAD_FILE;
+}
+
+/* Read an integer. */
+LepStatus
+lep_config_int(const json_t *config, const char *file, const char *key, int64_t fallback,
+			   int64_t min, int64_t max, int64_t *out, LepError *err)
+{
+	LepStatus status = refuse_null(config, file, key, "an integer", err);
+
+	if (status != LEP_OK)
+		return status;
+	return lep_json_int(config, file, key, false, fallback, min, max, out, err);
+}
+
+/* Read a real number. */
+LepStatus
+lep_config_real(const json_t *config, const char *file, const char *key, double fallback,
+				double min, double max, double *out, LepError *err)
+{
+	LepStatus status = refuse_null(config, file, key, "a number", err);
+
+	if (status != LEP_OK)
+		return status;
+	return lep_json_real(config, file, key, false, fallback, min, max, out, err);
+}
+
+/* Read a truth value. */
+LepStatus
+lep_config_bool(const json_t *config, const char *file, const char *key, bool fallback, bool *out,
+				LepError *err)
+{
+	LepStatus status = refuse_null(config, file, key, "true or false", err);
+
+	if (status != LEP_OK)
+		return status;
+	return lep_json_bool(config, file, key, false, fallback, out, err);
+}
+
+/* Read an activation. */
+LepStatus
+lep_config_act(const json_t *config, const char *file, const char *key, const char *fallback,
+			   uint32_t *act, LepError *err)
+{
+	const char *name;
+	char quoted[300];
+	LepStatus status = refuse_null(config, file, key, "the name of an activation", err);
+
+	if (status == LEP_OK)
+		status = lep_json_string(config, file, key, false, fallback, &name, err);
+	if (status != LEP_OK)
+		return status;
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+	{
+		if (strcmp(acts[i].name, name) == 0)
+		{
+			*act = acts[i].act;
+			return LEP_OK;
+		}
+	}
+	lep_error(err, LEP_UNSUPPORTED, "activation \"%s\" is not supported",
+			  lep_error_quote(quoted, sizeof(quoted), name, strlen(name)));
+	lep_error_detail(err, "Key \"%s\" of file \"%s\" asks for it.", key, file);
+	return LEP_UNSUPPORTED;
+}
+
+/* Refuse what no family here has. */
+LepStatus
+lep_config_refuse(const json_t *config, const char *file, LepError *err)
+{
+	static const char *const keys[] = {"quantization_config", "per_layer_config", "pruned_heads"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+	{
+		const json_t *value = json_object_get(config, keys[i]);
+
+		if (value == NULL || json_is_null(value) ||
+			(json_is_object(value) && json_object_size(value) == 0))
+			continue;
+		lep_error(err, LEP_UNSUPPORTED, "key \"%s\" is not supported", keys[i]);
+		lep_error_detail(err, "File \"%s\" has it.", file);
+		if (i == 0)
+			lep_error_hint(err, "Load the model's unquantized folder.");
+		return LEP_UNSUPPORTED;
+	}
+	return LEP_OK;
+}

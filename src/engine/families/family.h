@@ -1,0 +1,62 @@
+/*
+ * family.h: what a model family brings: how its config.json is read, how its
+ * graph is built, which names its files use.
+ *
+ * A new family is one file with a LepFamily in it and one line in families.c.
+ */
+#ifndef LEPTON_FAMILY_H
+#define LEPTON_FAMILY_H
+
+#include "../desc.h"
+#include "../json.h"
+
+struct LepGraphBuilder;
+
+typedef struct LepFamily
+{
+	const char *model_type; /* of config.json */
+	const char *prefix;		/* the encoder's place in models with a head: "bert." */
+	const char *probe;		/* a tensor every model has, to find the prefix by */
+
+	/* Architectures, NULL terminated: served by the encoder alone; with their classifier. */
+	const char *const *embed;
+	const char *const *classify;
+
+	/*
+	 * Fill the numbers of desc that stand in config.json (file names it for
+	 * errors); desc->task is set before.  Whatever changes the arithmetic and
+	 * is not done here is LEP_UNSUPPORTED.
+	 */
+	LepStatus (*read_config)(const json_t *config, const char *file, LepDesc *desc, LepError *err);
+
+	/* Append the operators of desc to the builder's graph. */
+	LepStatus (*build)(struct LepGraphBuilder *builder, const LepDesc *desc, LepError *err);
+} LepFamily;
+
+extern const LepFamily lep_family_bert;
+
+/* The family of a model_type, or NULL. */
+const LepFamily *lep_family_find(const char *model_type);
+
+/* Write the known model types to dst, "bert, roberta"; returns dst. */
+const char *lep_family_list(char *dst, size_t size);
+
+/*
+ * Readers of config.json's keys as transformers' strict configuration classes
+ * read them: an absent key gives fallback, a null or another type is LEP_BAD_FILE.
+ */
+LepStatus lep_config_int(const json_t *config, const char *file, const char *key, int64_t fallback,
+						 int64_t min, int64_t max, int64_t *out, LepError *err);
+LepStatus lep_config_real(const json_t *config, const char *file, const char *key, double fallback,
+						  double min, double max, double *out, LepError *err);
+LepStatus lep_config_bool(const json_t *config, const char *file, const char *key, bool fallback,
+						  bool *out, LepError *err);
+
+/* Read an activation by its ACT2FN name; one that no kernel has is LEP_UNSUPPORTED. */
+LepStatus lep_config_act(const json_t *config, const char *file, const char *key,
+						 const char *fallback, uint32_t *act, LepError *err);
+
+/* LEP_UNSUPPORTED when config asks for code or number formats that no family here has. */
+LepStatus lep_config_refuse(const json_t *config, const char *file, LepError *err);
+
+#endif
