@@ -63,6 +63,17 @@ StoreModel *store_model_open_any(const char *name);
 int store_model_label_count(const StoreModel *m);
 const char *store_model_label(const StoreModel *m, int i);
 
+/* Raise unless a model called name could be made now: bad name, taken, or being made elsewhere. */
+void store_model_check_new_name(const char *name);
+
+/*
+ * Make a model that is a linear head on parent's embeddings.  labels[n_labels] are UTF-8,
+ * w[n_labels, dims] and bias[n_labels] give logits; recipe says how it was made.
+ */
+void store_model_create_head(const char *name, StoreModel *parent, const char **labels,
+							 int n_labels, int dims, const float *w, const float *bias,
+							 const char *recipe);
+
 /* Count work in lepton_stat_models. */
 void store_stat_count(StoreModel *m, uint64 rows, uint64 tokens, uint64 batches, double seconds);
 

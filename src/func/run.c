@@ -1,0 +1,297 @@
+/*
+ * run.c: fills batches from texts and runs them.  It knows neither tasks nor
+ * results: a row of floats comes out for every text that went in.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "../engine/task.h"
+#include "../errors.h"
+#include "../guc.h"
+#include "run.h"
+
+/* Working memory of this backend, kept from call to call. */
+static MemoryContext run_context = NULL;
+static LepAllocator run_allocator;
+static LepEncoder *encoder = NULL;
+static char *arena = NULL; /* aligned inside arena_block */
+static void *arena_block = NULL;
+static size_t arena_size = 0;
+
+/* An arena larger than this is given back after the call. */
+#define ARENA_KEEP_BYTES (6 * 1024 * 1024)
+
+/* Make the working memory at first use */
+static void
+run_prepare(void)
+{
+	if (run_context == NULL)
+	{
+		run_context = AllocSetContextCreate(TopMemoryContext, "lepton run", ALLOCSET_DEFAULT_SIZES);
+		run_allocator = lepton_allocator(run_context);
+	}
+	if (encoder == NULL)
+	{
+		encoder = lep_encoder_new(&run_allocator);
+		if (encoder == NULL)
+			lepton_raise(LEP_NO_MEMORY, NULL);
+	}
+}
+
+/* Make the arena at least size bytes */
+static void
+arena_reserve(size_t size)
+{
+	if (size <= arena_size)
+		return;
+	if (arena_block != NULL)
+		pfree(arena_block);
+	arena_block = NULL;
+	arena_size = 0;
+	arena_block = MemoryContextAllocHuge(run_context, add_size(size, LEP_ALIGN));
+	arena = (char *) TYPEALIGN(LEP_ALIGN, arena_block);
+	arena_size = size;
+}
+
+/* Give a large arena back */
+static void
+arena_trim(void)
+{
+	if (arena_size <= ARENA_KEEP_BYTES)
+		return;
+	pfree(arena_block);
+	arena_block = NULL;
+	arena_size = 0;
+}
+
+/* Width of a row */
+size_t
+func_width(const StoreModel *m)
+{
+	if (m->head != NULL)
+		return m->head->n_labels;
+	return lep_desc_width(m->model->view.desc);
+}
+
+/* Start a run */
+void
+func_run_begin(FuncRun *run, StoreModel *m, float *out)
+{
+	run_prepare();
+	memset(run, 0, sizeof(FuncRun));
+	run->model = m;
+	run->out = out;
+	run->width = func_width(m);
+}
+
+/* Run the open batch */
+static void
+run_batch(FuncRun *run)
+{
+	const LepModel *model = run->model->model;
+	const StoreHead *head = run->model->head;
+	LepBatch batch = {run->n_texts, run->n_tokens, run->ids, run->types, run->starts};
+	float *rows = run->out + run->first * run->width;
+	LepError err = {0};
+	size_t need;
+	instr_time start, end;
+
+	if (run->n_texts == 0)
+		return;
+	INSTR_TIME_SET_CURRENT(start);
+	need = lep_graph_arena_size(model->graph, run->n_tokens, run->n_texts, run->max_len);
+	if (need == 0)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("batch is too large")));
+	arena_reserve(need);
+	if (head == NULL)
+		lepton_check(
+			lep_graph_run(model->graph, &batch, arena, arena_size, rows, lepton_stop(), &err),
+			&err);
+	else
+	{
+		size_t d = head->dims;
+		float *embeddings =
+			palloc_extended(mul_size(mul_size(run->n_texts, d), sizeof(float)), MCXT_ALLOC_HUGE);
+
+		lepton_check(
+			lep_graph_run(model->graph, &batch, arena, arena_size, embeddings, lepton_stop(), &err),
+			&err);
+		for (size_t i = 0; i < run->n_texts; i++)
+			lep_head_apply(model->kernels, head->w, head->bias, embeddings + i * d, head->n_labels,
+						   d, rows + i * run->width);
+		pfree(embeddings);
+	}
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	run->seconds += INSTR_TIME_GET_DOUBLE(end);
+	run->total_rows += run->n_texts;
+	run->total_tokens += run->n_tokens;
+	run->total_batches++;
+	run->n_texts = run->n_tokens = run->max_len = 0;
+}
+
+/* Make room for one more text of n tokens in the open batch */
+static void
+batch_reserve(FuncRun *run, size_t n)
+{
+	if (run->n_tokens + n > run->tokens_capacity)
+	{
+		size_t capacity = Max(run->tokens_capacity * 2, run->n_tokens + n);
+
+		capacity = Max(capacity, 64);
+		if (run->ids == NULL)
+		{
+			run->ids = palloc_extended(capacity * sizeof(int32), MCXT_ALLOC_HUGE);
+			run->types = palloc_extended(capacity * sizeof(int32), MCXT_ALLOC_HUGE);
+		}
+		else
+		{
+			run->ids = repalloc_huge(run->ids, capacity * sizeof(int32));
+			run->types = repalloc_huge(run->types, capacity * sizeof(int32));
+		}
+		run->tokens_capacity = capacity;
+	}
+	if (run->n_texts + 2 > run->texts_capacity)
+	{
+		size_t capacity = Max(run->texts_capacity * 2, 16);
+
+		run->starts = run->starts == NULL ? palloc(capacity * sizeof(uint32))
+										  : repalloc(run->starts, capacity * sizeof(uint32));
+		run->texts_capacity = capacity;
+	}
+}
+
+/* Add a text */
+void
+func_run_add(FuncRun *run, const text *input)
+{
+	LepTokens tokens;
+	LepError err = {0};
+	size_t len;
+	const char *utf8 = func_utf8(input, &len);
+
+	CHECK_FOR_INTERRUPTS();
+	lepton_check(lep_encode(run->model->model, encoder, utf8, len, lepton_truncate, &tokens,
+							lepton_stop(), &err),
+				 &err);
+	if (run->n_texts > 0 && run->n_tokens + tokens.n > (size_t) lepton_batch_tokens)
+		run_batch(run);
+	if (run->n_texts == 0)
+		run->first = run->rows;
+	batch_reserve(run, tokens.n);
+	memcpy(run->ids + run->n_tokens, tokens.ids, tokens.n * sizeof(int32));
+	memcpy(run->types + run->n_tokens, tokens.types, tokens.n * sizeof(int32));
+	run->starts[run->n_texts] = run->n_tokens;
+	run->n_tokens += tokens.n;
+	run->starts[++run->n_texts] = run->n_tokens;
+	run->max_len = Max(run->max_len, tokens.n);
+	run->rows++;
+	if (utf8 != VARDATA_ANY(input))
+		pfree((void *) utf8);
+}
+
+/* Finish a run */
+void
+func_run_end(FuncRun *run)
+{
+	run_batch(run);
+	store_stat_count(run->model, run->total_rows, run->total_tokens, run->total_batches,
+					 run->seconds);
+	if (run->ids != NULL)
+	{
+		pfree(run->ids);
+		pfree(run->types);
+		pfree(run->starts);
+	}
+	arena_trim();
+}
+
+/* Run one text */
+float *
+func_run_one(StoreModel *m, const text *input)
+{
+	FuncRun run;
+	float *row = palloc(mul_size(func_width(m), sizeof(float)));
+
+	func_run_begin(&run, m, row);
+	func_run_add(&run, input);
+	func_run_end(&run);
+	return row;
+}
+
+/* Tokenize a text alone; the result is valid until the next text */
+void
+func_tokenize(StoreModel *m, const text *input, LepTokens *tokens)
+{
+	LepError err = {0};
+	size_t len;
+	const char *utf8 = func_utf8(input, &len);
+
+	run_prepare();
+	lepton_check(lep_encode_plain(m->model, encoder, utf8, len, tokens, lepton_stop(), &err), &err);
+	if (utf8 != VARDATA_ANY(input))
+		pfree((void *) utf8);
+}
+
+/* A text's bytes as UTF-8 */
+const char *
+func_utf8(const text *input, size_t *len)
+{
+	const char *data = VARDATA_ANY(input);
+	int n = VARSIZE_ANY_EXHDR(input);
+	char *utf8;
+
+	/*
+	 * A SQL_ASCII database may hold anything.  Others should hold only what is
+	 * valid, but invalid bytes do get into databases, so the tokenizer checks too.
+	 */
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		pg_verify_mbstr(PG_UTF8, data, n, false);
+	utf8 = pg_server_to_any(data, n, PG_UTF8);
+	*len = utf8 == data ? (size_t) n : strlen(utf8);
+	return utf8;
+}
+
+/* Name of the model given to a function */
+const char *
+func_model_argument(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_NARGS() <= n)
+		return NULL;
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* Elements of a text[] */
+void
+func_text_array(ArrayType *array, Datum **elements, bool **nulls, int *n)
+{
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("array of texts must have one dimension"),
+						errdetail("The array has %d dimensions.", ARR_NDIM(array))));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, elements, nulls, n);
+}
+
+/* Make a real[] */
+Datum
+func_real_array(const float *values, size_t n)
+{
+	Size size = add_size(ARR_OVERHEAD_NONULLS(1), mul_size(n, sizeof(float4)));
+	ArrayType *array = palloc(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = FLOAT4OID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), values, n * sizeof(float4));
+	return PointerGetDatum(array);
+}

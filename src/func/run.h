@@ -1,0 +1,71 @@
+/*
+ * run.h: the way of texts through a model: Datum -> tokens -> batches -> rows.
+ * All task functions share it, so that scalar, array and trigger forms agree to the last bit.
+ *
+ * Use:
+ *		func_run_begin(&run, model, out);
+ *		func_run_add(&run, DatumGetTextPP(d));	 -- n times
+ *		func_run_end(&run);						 -- out[n, width] is complete
+ */
+#ifndef LEPTON_FUNC_RUN_H
+#define LEPTON_FUNC_RUN_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/array.h"
+
+#include "../store/store.h"
+
+typedef struct FuncRun
+{
+	StoreModel *model;
+	float *out;	  /* [rows, width] */
+	size_t width; /* of a row */
+	size_t rows;  /* added so far */
+	size_t first; /* row of the open batch's first text */
+
+	/* the open batch */
+	int32 *ids;
+	int32 *types;
+	uint32 *starts; /* [n_texts + 1] */
+	size_t n_texts, n_tokens, max_len;
+	size_t texts_capacity, tokens_capacity;
+
+	/* for lepton_stat_models */
+	uint64 total_rows, total_tokens, total_batches;
+	double seconds;
+} FuncRun;
+
+/* Width of a row of m: embedding size, or number of labels. */
+size_t func_width(const StoreModel *m);
+
+/* Start; out[n, func_width(m)] must have room for all texts that will be added. */
+void func_run_begin(FuncRun *run, StoreModel *m, float *out);
+/* Add one text; may run a batch. */
+void func_run_add(FuncRun *run, const text *input);
+/* Run what is left and count the work. */
+void func_run_end(FuncRun *run);
+
+/* One text: the row in palloc'd memory. */
+float *func_run_one(StoreModel *m, const text *input);
+
+/* Token ids of one text, nothing in front, nothing cut; valid until the next text of this backend. */
+void func_tokenize(StoreModel *m, const text *input, LepTokens *tokens);
+
+/* Best label of one text, as text. */
+Datum func_classify_one(StoreModel *m, const text *input);
+
+/* A text's bytes as UTF-8; *len bytes, valid, maybe palloc'd. */
+const char *func_utf8(const text *input, size_t *len);
+
+/* Name of the model, UTF-8 text argument n of the call, or NULL when the function has fewer arguments. */
+const char *func_model_argument(FunctionCallInfo fcinfo, int n);
+
+/* Elements of a one-dimensional text[] argument. */
+void func_text_array(ArrayType *array, Datum **elements, bool **nulls, int *n);
+
+/* real[] of n values. */
+Datum func_real_array(const float *values, size_t n);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * guc.c: defines the settings.  It holds no logic but their checks.
+ */
+#include "postgres.h"
+
+#include "guc.h"
+#include "lib/stringinfo.h"
+#include "utils/guc.h"
+
+int lepton_batch_tokens = LEPTON_DEFAULT_BATCH_TOKENS;
+int lepton_cache_size = LEPTON_DEFAULT_CACHE_MB;
+char *lepton_classify_model = NULL;
+char *lepton_cpu_isa = NULL;
+char *lepton_embed_model = NULL;
+bool lepton_truncate = true;
+
+/* Kernels of lepton_cpu_isa, NULL until first use and after a change. */
+static const LepKernels *chosen_kernels = NULL;
+
+/* Accept only names of instruction sets */
+static bool
+check_cpu_isa(char **newval, void **extra, GucSource source)
+{
+	StringInfoData names;
+
+	for (const char *const *name = lep_kernels_names(); *name != NULL; name++)
+		if (strcmp(*newval, *name) == 0)
+			return true;
+	initStringInfo(&names);
+	for (const char *const *name = lep_kernels_names(); *name != NULL; name++)
+		appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", *name);
+	GUC_check_errdetail("Available values are %s.", names.data);
+	return false;
+}
+
+/* Forget the kernels of the old value */
+static void
+assign_cpu_isa(const char *newval, void *extra)
+{
+	chosen_kernels = NULL;
+}
+
+/* Choose the kernels */
+const LepKernels *
+lepton_kernels(void)
+{
+	if (chosen_kernels == NULL)
+	{
+		char why[256] = "";
+
+		if (strcmp(lepton_cpu_isa, "blas") == 0 && !lep_blas_load(why, sizeof(why)))
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("could not load OpenBLAS"), errdetail("%s", why),
+							errhint("Install libopenblas0, or set lepton.cpu_isa to auto.")));
+		chosen_kernels = lep_kernels_choose(lepton_cpu_isa);
+		if (chosen_kernels == NULL)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("this machine cannot run \"%s\" kernels", lepton_cpu_isa),
+							errhint("Set lepton.cpu_isa to auto.")));
+	}
+	return chosen_kernels;
+}
+
+/* Define all settings */
+void
+lepton_guc_init(void)
+{
+	DefineCustomIntVariable("lepton.batch_tokens", "Sets how many tokens a batch may hold.",
+							"More tokens use more memory; a longer text is a batch of its own.",
+							&lepton_batch_tokens, LEPTON_DEFAULT_BATCH_TOKENS,
+							LEPTON_MIN_BATCH_TOKENS, LEPTON_MAX_BATCH_TOKENS, PGC_USERSET, 0, NULL,
+							NULL, NULL);
+	DefineCustomIntVariable("lepton.cache_size", "Sets how much of models a session keeps mapped.",
+							"Mapped models are shared by all sessions of a database.",
+							&lepton_cache_size, LEPTON_DEFAULT_CACHE_MB, LEPTON_MIN_CACHE_MB,
+							LEPTON_MAX_CACHE_MB, PGC_USERSET, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomStringVariable("lepton.classify_model", "Sets the default model for classifying.",
+							   "An empty string means the default of lepton_set_default().",
+							   &lepton_classify_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("lepton.cpu_isa", "Sets the instruction set of the kernels.",
+							   "\"auto\" is the fastest that this machine runs.", &lepton_cpu_isa,
+							   "auto", PGC_SUSET, 0, check_cpu_isa, assign_cpu_isa, NULL);
+	DefineCustomStringVariable("lepton.embed_model", "Sets the default model for embedding.",
+							   "An empty string means the default of lepton_set_default().",
+							   &lepton_embed_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("lepton.truncate", "Cuts texts that are too long for the model.",
+							 "When off, such a text is an error.", &lepton_truncate, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("lepton");
+}

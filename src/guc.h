@@ -1,0 +1,32 @@
+/*
+ * guc.h: the settings of lepton, in alphabetical order.
+ */
+#ifndef LEPTON_GUC_H
+#define LEPTON_GUC_H
+
+#include "postgres.h"
+
+#include "../kernels/lepton_kernels.h"
+
+#define LEPTON_MIN_BATCH_TOKENS		64
+#define LEPTON_MAX_BATCH_TOKENS		65536
+#define LEPTON_DEFAULT_BATCH_TOKENS 1024
+
+#define LEPTON_MIN_CACHE_MB		16
+#define LEPTON_MAX_CACHE_MB		(1024 * 1024)
+#define LEPTON_DEFAULT_CACHE_MB 4096
+
+extern int lepton_batch_tokens;
+extern int lepton_cache_size;
+extern char *lepton_classify_model;
+extern char *lepton_cpu_isa;
+extern char *lepton_embed_model;
+extern bool lepton_truncate;
+
+/* Define the settings; called by _PG_init. */
+void lepton_guc_init(void);
+
+/* The kernels that lepton.cpu_isa asks for; raises when they can't run here. */
+const LepKernels *lepton_kernels(void);
+
+#endif
