@@ -40,6 +40,8 @@ LepStatus lep_error(LepError *err, LepStatus status, const char *message, ...)
 void lep_error_detail(LepError *err, const char *detail, ...) __attribute__((format(printf, 2, 3)));
 void lep_error_hint(LepError *err, const char *hint, ...) __attribute__((format(printf, 2, 3)));
 
+#define LEP_QUOTE_SIZE 272 /* bytes that hold any text lep_error_quote writes */
+
 /*
  * Copy at most 64 characters of text into dst as printable UTF-8: control
  * characters and invalid bytes become '?', a cut end becomes "...".

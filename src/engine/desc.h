@@ -14,6 +14,7 @@
 #define LEP_MAX_VOCAB	  (1 << 21)
 #define LEP_MAX_POSITIONS (1 << 20)
 #define LEP_MAX_LABELS	  65536
+#define LEP_MAX_WIDTH	  (8 * LEP_MAX_HIDDEN) /* of a row anywhere in the graph */
 #define LEP_MAX_MODULES	  8
 #define LEP_NAME_MAX	  128 /* bytes of a module's path, with its NUL */
 
@@ -94,8 +95,8 @@ typedef struct LepDesc
 	LepModule modules[LEP_MAX_MODULES];
 	uint32_t truncate_dim; /* an embedding keeps its first so many values; 0 = all */
 
-	uint32_t max_tokens;	/* truncation limit, special tokens included */
-	uint32_t lower_first;	/* see LepTokenizeOptions */
+	uint32_t max_tokens;  /* truncation limit, special tokens included */
+	uint32_t lower_first; /* tokenizers' Lowercase before the normaliser, see LepTokenizeOptions */
 	uint32_t prompt_tokens; /* leading tokens that belong to the prompt, [CLS] included */
 
 	uint64_t n_parameters;
@@ -115,6 +116,8 @@ typedef struct LepDescView
 const char *lep_desc_label(const LepDescView *view, uint32_t i);
 /* The prompt put before every text, "" when there is none. */
 const char *lep_desc_prompt(const LepDescView *view);
+/* Number of modes that a pooling module concatenates. */
+uint32_t lep_desc_pool_count(const LepModule *module);
 /* Width of an output row: the embedding's size, or n_labels. */
 uint32_t lep_desc_width(const LepDesc *desc);
 /* Check every number against the limits above and each other: for descriptions out of an image. */

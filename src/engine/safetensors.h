@@ -23,7 +23,7 @@ typedef struct LepTensor
 	const char *name;
 	LepTensorType type;
 	char type_name[12];
-	uint32_t n_dims;
+	uint32_t n_dims; /* any number; dims holds the first LEP_MAX_DIMS */
 	uint64_t dims[LEP_MAX_DIMS];
 	uint64_t offset; /* in the file */
 	uint64_t size;	 /* bytes */
@@ -37,9 +37,10 @@ typedef struct LepTensorSet LepTensorSet;
  * Read the header of folder->files[file] into the set (*set NULL: a new one).
  * Checks all that the format demands: header length, JSON object, unique names,
  * contiguous data without hole or overlap, sizes that match shapes, no trailing bytes.
+ * Headers above 16 MB are LEP_TOO_LARGE.  The file counts as used.
  */
 LepStatus lep_safetensors_read(LepFolder *folder, size_t file, LepArena *arena, LepTensorSet **set,
-							   LepError *err);
+							   const LepStop *stop, LepError *err);
 
 const LepTensor *lep_tensor_find(const LepTensorSet *set, const char *name);
 size_t lep_tensor_count(const LepTensorSet *set);

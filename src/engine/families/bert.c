@@ -68,7 +68,7 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 		{"hidden_size", 768, LEP_MAX_HIDDEN, &desc->hidden},
 		{"num_hidden_layers", 12, LEP_MAX_LAYERS, &desc->n_layers},
 		{"num_attention_heads", 12, LEP_MAX_HIDDEN, &desc->n_heads},
-		{"intermediate_size", 3072, 8 * LEP_MAX_HIDDEN, &desc->intermediate},
+		{"intermediate_size", 3072, LEP_MAX_WIDTH, &desc->intermediate},
 		{"max_position_embeddings", 512, LEP_MAX_POSITIONS, &desc->n_positions},
 		{"type_vocab_size", 2, LEP_MAX_VOCAB, &desc->n_types},
 	};
