@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""A backend's first answer, with the image present: time beyond a trivial query, and private memory.
+
+New connections in turn ask, as their first query, either a trivial one or an embedding.  Then many
+backends answer once, stay, and their memory is read from /proc (root, or the server's own user).
+"""
+import collections
+import pathlib
+import sys
+import time
+
+import common
+
+TEXT = "Re: your order has been shipped"
+TRIVIAL = "SELECT length(%s), %s::text"
+EMBED = "SELECT lepton_embed(%s, %s)"
+
+
+def main():
+    parser = common.options(__doc__, "dsn", "name", "folder", "core", "json")
+    parser.add_argument("--connections", type=int, default=40, help="new connections of each kind")
+    parser.add_argument("--backends", type=int, default=50, help="backends whose memory is read")
+    args = parser.parse_args()
+    common.pin("self", args.core)
+    with common.connect(args.dsn) as conn:
+        common.have_model(conn, args.name, args.folder)
+        conn.execute(EMBED, (TEXT, args.name))
+    figures = {"time_ms": times(args), "memory_kb": memory(args)}
+    common.save(args.json, figures)
+
+
+def ask(conn, query, name):
+    """Return the milliseconds a query takes."""
+    start = time.perf_counter()
+    conn.execute(query, (TEXT, name), prepare=False).fetchone()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def times(args):
+    """Time the first and second query of new connections of both kinds, taking turns."""
+    taken = collections.defaultdict(list)
+    for _ in range(args.connections):
+        for kind, query in (("trivial", TRIVIAL), ("embed", EMBED)):
+            with common.connect(args.dsn) as conn:
+                common.pin(common.backend_pid(conn), args.core)
+                taken[kind + ", first"].append(ask(conn, query, args.name))
+                taken[kind + ", second"].append(ask(conn, query, args.name))
+    middle = {kind: common.median(ms) for kind, ms in taken.items()}
+    print(f"{args.connections} new connections of each kind, {common.machine(args.core)}\n")
+    common.table(["query", "p50 ms", "max ms"],
+                 [[kind, f"{middle[kind]:.2f}", f"{max(ms):.2f}"] for kind, ms in taken.items()])
+    beyond = middle["embed, first"] - middle["trivial, first"]
+    print(f"first answer beyond a trivial query: {beyond:.2f} ms (bar 10), of which "
+          f"{middle['embed, second']:.2f} ms every answer takes\n")
+    return {**middle, "beyond": beyond}
+
+
+def memory(args):
+    """Read the memory of backends that have answered, once a trivial query and once an embedding."""
+    sums, rows = {}, []
+    for kind, query in (("trivial", TRIVIAL), ("embed", EMBED)):
+        conns = [common.connect(args.dsn) for _ in range(args.backends)]
+        for conn in conns:
+            ask(conn, query, args.name)
+        pids = [common.backend_pid(conn) for conn in conns]
+        each = [rollup(pid) for pid in pids]
+        images = [image(pid) for pid in pids]
+        for conn in conns:
+            conn.close()
+        for key in ("Pss", "Private"):
+            values = [one[key] for one in each]
+            sums[kind, key] = sum(values) / len(values)
+            rows.append([kind, key, f"{sums[kind, key]:,.0f}", f"{max(values):,.0f}"])
+    common.table([f"{args.backends} backends that answered", "kind", "mean kB", "max kB"], rows)
+    total = {key: sum(one[key] for one in images) for key in ("Pss", "Private")}
+    size = max(one["Size"] for one in images)
+    print(f"Pss of a backend {sums['embed', 'Pss'] / 1024:.2f} MB (bar 8); the image's {size / 1024:.1f} MB stand in "
+          f"memory once: {total['Pss'] / 1024:.1f} MB shared by all {args.backends}, "
+          f"{total['Private'] / 1024:.1f} MB private")
+    return {**{f"{kind} {key}": value for (kind, key), value in sums.items()},
+            "image": size, "image Pss of all": total["Pss"], "image private of all": total["Private"]}
+
+
+def proc(pid, file):
+    """Read a file of /proc/PID, or leave with a message."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/{file}").read_text()
+    except PermissionError:
+        sys.exit(f"/proc/{pid}/{file} cannot be read: run as root or as the server's user")
+
+
+def count(lines):
+    """Sum lines 'Key: n kB' by key, with Private = Private_Clean + Private_Dirty."""
+    sums = collections.Counter()
+    for line in lines:
+        key, _, value = line.partition(":")
+        if value.endswith("kB"):
+            sums[key] += int(value.split()[0])
+    sums["Private"] = sums["Private_Clean"] + sums["Private_Dirty"]
+    return sums
+
+
+def rollup(pid):
+    """Return the kB of a process by kind."""
+    return count(proc(pid, "smaps_rollup").splitlines()[1:])
+
+
+def image(pid):
+    """Return the kB of a process's mappings of images by kind."""
+    inside, lines = False, []
+    for line in proc(pid, "smaps").splitlines():
+        if "-" in line.partition(" ")[0]:
+            inside = "pgsql_tmp_lepton" in line
+        elif inside:
+            lines.append(line)
+    return count(lines)
+
+
+if __name__ == "__main__":
+    main()
