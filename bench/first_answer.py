@@ -74,9 +74,12 @@ def memory(args):
     common.table([f"{args.backends} backends that answered", "kind", "mean kB", "max kB"], rows)
     total = {key: sum(one[key] for one in images) for key in ("Pss", "Private")}
     size = max(one["Size"] for one in images)
-    print(f"Pss of a backend {sums['embed', 'Pss'] / 1024:.2f} MB (bar 8); the image's {size / 1024:.1f} MB stand in "
-          f"memory once: {total['Pss'] / 1024:.1f} MB shared by all {args.backends}, "
-          f"{total['Private'] / 1024:.1f} MB private")
+    print(f"Pss of a backend: {sums['embed', 'Pss'] / 1024:.2f} MB (bar 8)")
+    if size:
+        print(f"image: {size / 1024:.1f} MB mapped by each backend, {total['Pss'] / 1024:.1f} MB in memory for all of "
+              f"them, {total['Private'] / 1024:.1f} MB of it private (bar: once)")
+    else:
+        print("image: no backend maps one")
     return {**{f"{kind} {key}": value for (kind, key), value in sums.items()},
             "image": size, "image Pss of all": total["Pss"], "image private of all": total["Private"]}
 
