@@ -23,9 +23,10 @@ typedef struct LepHeadData
 typedef struct LepHeadReport
 {
 	double c;			  /* chosen strength, scikit-learn's C */
-	double cv_accuracy;	  /* mean over the folds at c */
-	double test_accuracy; /* on the held-out fifth */
+	double cv_accuracy;	  /* mean over the folds at c; 0 without folds */
+	double test_accuracy; /* on the held-out rows, of a fit on the others; 0 without */
 	size_t n_train, n_test;
+	size_t n_folds;	   /* 5; 0 when c was given, or nothing could be chosen and c is 1 */
 	size_t iterations; /* of the final fit */
 } LepHeadReport;
 
@@ -37,17 +38,38 @@ typedef struct LepHeadProgress
 } LepHeadProgress;
 
 /*
- * Hold out a fifth (stratified, chosen by seed), choose C on the rest, measure on the
- * fifth, then fit all rows with that C.  c > 0 skips the choice.
+ * Hold out a fifth, choose C on the rest, measure on the fifth, then fit all rows with that C.
+ *
+ * seed decides the split: each label's rows are shuffled (splitmix64), every
+ * fifth row is held out and the others are dealt to five folds, so that every
+ * part has its share of each label within one row.  A label's only row is
+ * neither held out nor in a fold: every fit learns from it, as from the last
+ * row that holding out left to a label.  A label of two to four rows may be
+ * missing from the held-out rows or from some folds.
+ *
+ * C is the one of numpy.logspace(-4, 4, 10) with the best mean accuracy over
+ * the folds, the smallest of equals.  c > 0 skips the choice; so do fewer than
+ * five rows for the folds, and then C is 1.
+ *
  * w[n_labels, d] and bias[n_labels] get the softmax form (two labels: the
- * binomial row w1 becomes (-w1/2, +w1/2), which gives the same probabilities).
+ * binomial row w1 becomes (-w1/2, +w1/2), which gives the same probabilities);
+ * the intercepts' sum is zero.
+ *
+ * The arena needs some three times the bytes of x, and keeps them.  liblbfgs
+ * allocates and frees 25 * 8 bytes for every weight on its own.
+ *
+ * LEP_BAD_INPUT: fewer than two labels or ten rows, a label without rows, a
+ * label out of range, c not a number.  LEP_TOO_LARGE: n_labels * (d + 1) above
+ * 524,288.  LEP_NOT_FINITE: an x that is not finite, or weights that f32 cannot hold.
+ * LEP_NO_CONVERGENCE: a kept fit did not come near its minimum.  w, bias and
+ * report hold nothing useful then.
  */
 LepStatus lep_head_train(const LepHeadData *data, double c, uint64_t seed,
 						 const LepKernels *kernels, LepArena *arena, float *w, float *bias,
 						 LepHeadReport *report, const LepHeadProgress *progress,
 						 const LepStop *stop, LepError *err);
 
-/* Fit all rows at one C; the piece that tests compare with scikit-learn. */
+/* Fit all rows (at least two) at one C > 0; the piece that tests compare with scikit-learn. */
 LepStatus lep_head_fit(const LepHeadData *data, double c, const LepKernels *kernels,
 					   LepArena *arena, float *w, float *bias, size_t *iterations,
 					   const LepStop *stop, LepError *err);
