@@ -23,7 +23,7 @@ SERVER_OBJS = \
 OBJS = $(KERNEL_OBJS) $(ENGINE_OBJS) $(SERVER_OBJS)
 
 PG_CPPFLAGS = -D_GNU_SOURCE
-SHLIB_LINK = -ljansson -llbfgs -lm -ldl
+SHLIB_LINK = -ljansson -llbfgs -lz -lm -ldl
 
 # CUDA: yes, no, or (default) yes when nvcc is found.  The runtime is linked
 # statically, so that one library runs with and without a driver.

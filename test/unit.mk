@@ -4,12 +4,13 @@
 #	make tools		build the command line tools of test/tools and bench
 #	make fuzz		build the fuzzers (clang)
 #	make fuzz-replay	run every fuzzer over its stored corpus
+#	make unit-arm		build the kernels' tests for 64-bit ARM and run them in an emulator
 
 UNIT_CC ?= gcc
 UNIT_CFLAGS = -std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -fno-omit-frame-pointer
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 TOOL_CFLAGS = -std=gnu99 -D_GNU_SOURCE -O2 -Wall -Wextra
-ENGINE_LIBS = -ljansson -llbfgs -lm -ldl -lpthread
+ENGINE_LIBS = -ljansson -llbfgs -lz -lm -ldl -lpthread
 
 FLOOR_SRCS = $(KERNEL_OBJS:.o=.c) kernels/cuda/absent.c $(ENGINE_OBJS:.o=.c)
 FLOOR_HDRS = $(wildcard kernels/*.h kernels/*/*.h kernels/*.inc kernels/*/*.inc src/engine/*.h src/engine/*/*.h src/engine/*.inc)
@@ -47,13 +48,30 @@ build/fuzz/%: build/fuzzed/test/fuzz/%.o $(FLOOR_SRCS:%.c=build/fuzzed/%.o)
 	@mkdir -p $(@D)
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(ENGINE_LIBS)
 
-.PHONY: unit tools fuzz fuzz-replay
+# Tests that need nothing but the kernels; ARM has no libraries here.
+ARM_CC ?= aarch64-linux-gnu-gcc
+ARM_RUN ?= qemu-aarch64
+ARM_TESTS = $(patsubst test/unit/%.c,build/arm/%,$(sort $(wildcard test/unit/test_kernel*.c)))
+ARM_OBJS = $(KERNEL_OBJS:%.o=build/arm/%.o)
+
+build/arm/%.o: %.c $(FLOOR_HDRS)
+	@mkdir -p $(@D)
+	$(ARM_CC) $(TOOL_CFLAGS) -c -o $@ $<
+
+build/arm/%: build/arm/test/unit/%.o $(ARM_OBJS)
+	@mkdir -p $(@D)
+	$(ARM_CC) -static -o $@ $^ -lm -ldl
+
+.PHONY: unit unit-arm tools fuzz fuzz-replay
 .SECONDARY:
 tools: $(TOOLS)
 fuzz: $(FUZZERS)
 
 unit: $(UNIT_TESTS)
 	@status=0; for t in $(UNIT_TESTS); do echo "# $$t"; $$t || status=1; done; exit $$status
+
+unit-arm: $(ARM_TESTS)
+	@status=0; for t in $(ARM_TESTS); do echo "# $$t"; $(ARM_RUN) $$t || status=1; done; exit $$status
 
 fuzz-replay: $(FUZZERS)
 	@status=0; for f in $(FUZZERS); do n=$$(basename $$f); echo "# $$n"; \

@@ -20,10 +20,12 @@ typedef enum LepOpKind
 	LEP_OP_EMBED,	  /* tokens -> rows */
 	LEP_OP_LINEAR,	  /* row-wise; epilogue: bias, activation, residual */
 	LEP_OP_ATTENTION, /* over a sequence */
+	LEP_OP_ADD,		  /* row-wise; usually fused into a linear as its residual */
 	LEP_OP_NORM,	  /* row-wise */
-	LEP_OP_ACTIVATE,  /* row-wise */
+	LEP_OP_ACTIVATE,  /* row-wise; usually fused into a linear */
 	LEP_OP_POOL,	  /* sequence -> one row */
-	LEP_OP_NORMALIZE  /* row-wise: to unit length */
+	LEP_OP_NORMALIZE, /* row-wise: to unit length */
+	LEP_OP_CUT		  /* row-wise: the first columns */
 } LepOpKind;
 
 /* How a weight slot is stored in the image. */
@@ -36,7 +38,11 @@ typedef enum LepStore
 
 typedef struct LepGraph LepGraph;
 
-/* Build the graph of a description and run all passes but binding; everything in the arena. */
+/*
+ * Build the graph of a description and run all passes but binding; everything in the arena.
+ * kernels may be NULL for a graph that is only checked against a source.
+ * The view must outlive the graph.
+ */
 LepStatus lep_graph_build(const LepDescView *view, const LepKernels *kernels, LepArena *arena,
 						  LepGraph **graph, LepError *err);
 
@@ -46,16 +52,18 @@ LepStatus lep_graph_check_source(const LepGraph *graph, const LepSource *source,
 
 size_t lep_graph_slot_count(const LepGraph *graph);
 
+#define LEP_INFO_TOKENS 256 /* length of the one text that LepOpInfo.scratch stands for */
+
 /* One line per operator, for lepton_graph(name). */
 typedef struct LepOpInfo
 {
 	const char *op;		   /* "linear" */
-	const char *name;	   /* "layer.0.attention.qkv" */
+	const char *name;	   /* "encoder.layer.0.attention.self.query+key+value" */
 	char shape[64];		   /* "[tokens, 384] -> [tokens, 1152]" */
-	const char *precision; /* "f32" */
-	const char *segment;   /* "rows", "sequence", "text" */
-	uint64_t bytes;		   /* of its weights in the image */
-	uint64_t scratch; /* offset of its output in the arena for one batch of lep_graph_info_tokens */
+	const char *precision; /* "f32"; of an embedding the stored dtype */
+	const char *segment;   /* how it is cut into pieces of work: "rows", "sequences", "texts" */
+	uint64_t bytes;		   /* of its weights in the image; 0 before binding */
+	uint64_t scratch;	   /* offset of its output in the arena for one text of LEP_INFO_TOKENS */
 } LepOpInfo;
 
 size_t lep_graph_op_count(const LepGraph *graph);
@@ -75,7 +83,9 @@ typedef struct LepBatch
 
 /*
  * Run a bound graph.  out[n_texts, width] gets the raw embedding or logits.  arena has
- * lep_graph_arena_size bytes, 64-byte aligned.  LEP_NOT_FINITE when a value of out is NaN or infinite.
+ * lep_graph_arena_size bytes, 64-byte aligned.  LEP_NOT_FINITE when a value of out is NaN or
+ * infinite, LEP_BAD_INPUT for ids outside the model's tables or starts that are no
+ * ascending offsets, LEP_TOO_LARGE for a text longer than the model has positions.
  */
 LepStatus lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena,
 						size_t arena_size, float *out, const LepStop *stop, LepError *err);

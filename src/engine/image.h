@@ -4,10 +4,11 @@
  *
  * Layout (all little-endian, offsets from the start, sections 4096-byte aligned):
  *		header	 magic "LEPIMG01", version, layout id, length, content hash,
- *				 CRC-32C of header, description and tokenizer; section table
+ *				 CRC-32 of header, description, tokenizer and slots; section table
  *		desc	 LepDesc and texts
  *		tokens	 tokenizer blob
- *		slots	 offset and size of each weight slot, then the weights, each 64-byte aligned
+ *		slots	 offset, size and dtype of each weight slot
+ *		weights	 the slots in order, each 64-byte aligned
  *
  * Write side:  lep_image_write streams it to a sink in order, so that a file
  * needs no seek.  Read side: lep_image_open checks and binds, no copy.

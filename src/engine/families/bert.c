@@ -7,7 +7,10 @@
 #include "family.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
+
+#include "../graph_builder.h"
 
 static const char *const embed_architectures[] = {
 	"BertModel",		  "BertForMaskedLM",
@@ -101,6 +104,66 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 	return LEP_OK;
 }
 
+/* [tokens, hidden] = word, position and type embeddings, normed */
+static LepBuf
+build_embeddings(LepBuilder *b, const LepDesc *desc)
+{
+	const LepEmbedTables tables = {
+		.word = "embeddings.word_embeddings.weight",
+		.position = "embeddings.position_embeddings.weight",
+		.type = "embeddings.token_type_embeddings.weight",
+		.vocab = desc->vocab,
+		.n_positions = desc->n_positions,
+		.n_types = desc->n_types,
+	};
+
+	return lep_build_norm(b, lep_build_embed(b, &tables, desc->hidden), desc->norm_eps,
+						  "embeddings.LayerNorm");
+}
+
+/* One layer: attention, then feed-forward, each with a residual and a norm behind it. */
+static LepBuf
+build_layer(LepBuilder *b, const LepDesc *desc, LepBuf x /* [tokens, hidden] */, uint32_t i)
+{
+	uint32_t h = desc->hidden;
+	float scale = 1.0f / sqrtf((float) (h / desc->n_heads));
+	LepBuf q = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.self.query", i);
+	LepBuf k = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.self.key", i);
+	LepBuf v = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.self.value", i);
+	LepBuf y;
+
+	y = lep_build_attention(b, q, k, v, desc->n_heads, scale, "encoder.layer.%u.attention.self", i);
+	y = lep_build_linear(b, y, h, true, "encoder.layer.%u.attention.output.dense", i);
+	x = lep_build_norm(b, lep_build_add(b, y, x), desc->norm_eps,
+					   "encoder.layer.%u.attention.output.LayerNorm", i);
+	y = lep_build_linear(b, x, desc->intermediate, true, "encoder.layer.%u.intermediate.dense", i);
+	y = lep_build_activate(b, y, (LepAct) desc->act);
+	y = lep_build_linear(b, y, h, true, "encoder.layer.%u.output.dense", i);
+	return lep_build_norm(b, lep_build_add(b, y, x), desc->norm_eps,
+						  "encoder.layer.%u.output.LayerNorm", i);
+}
+
+/* The encoder; for a classifier the pooler and the classifier on the first token. */
+static LepStatus
+build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
+{
+	LepBuf x = build_embeddings(b, desc);
+
+	(void) err;
+	for (uint32_t i = 0; i < desc->n_layers; i++)
+		x = build_layer(b, desc, x, i);
+	if (desc->task == LEP_TASK_CLASSIFY)
+	{
+		const uint8_t first_token = LEP_POOL_CLS;
+
+		x = lep_build_pool(b, x, &first_token, 1, 0);
+		x = lep_build_linear(b, x, desc->hidden, true, "pooler.dense");
+		x = lep_build_activate(b, x, LEP_ACT_TANH);
+		lep_build_linear(b, x, desc->n_labels, true, "classifier");
+	}
+	return lep_build_status(b);
+}
+
 const LepFamily lep_family_bert = {
 	.model_type = "bert",
 	.prefix = "bert.",
@@ -108,4 +171,5 @@ const LepFamily lep_family_bert = {
 	.embed = embed_architectures,
 	.classify = classify_architectures,
 	.read_config = read_config,
+	.build = build,
 };

@@ -1,0 +1,409 @@
+/*
+ * graph_build.c: the build pass: a family's recipe and the sentence
+ * embedding modules become operators; every shape is checked here, so that
+ * later passes and the run need not.
+ */
+#define LEPTON_ENGINE_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "families/family.h"
+#include "graph_parts.h"
+
+#define NAME_MAX_BYTES 256 /* a module's name in a recipe */
+
+/* Record the first error of a recipe. */
+static LepBuf
+fail_no_memory(LepBuilder *b)
+{
+	b->status = lep_graph_no_memory(b->err);
+	return LEP_NO_BUF;
+}
+
+/* Record a recipe's own refusal. */
+LepStatus
+lep_build_refuse(LepBuilder *b, LepStatus status, const char *message, ...)
+{
+	char text[sizeof(b->err->message)];
+	va_list args;
+
+	if (b->status != LEP_OK)
+		return b->status;
+	va_start(args, message);
+	vsnprintf(text, sizeof(text), message, args);
+	va_end(args);
+	b->status = lep_error(b->err, status, "%s", text);
+	return b->status;
+}
+
+/* What a recipe returns at its end. */
+LepStatus
+lep_build_status(const LepBuilder *b)
+{
+	return b->status;
+}
+
+/* Hash a tensor's name (FNV-1a). */
+static uint32_t
+hash_name(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char) *name) * 16777619u;
+	return hash;
+}
+
+/* Append a slot of one tensor called name and suffix. */
+static uint32_t
+add_weight(LepBuilder *b, LepStore store, uint64_t rows, uint64_t cols, const char *name,
+		   const char *suffix)
+{
+	LepSlot slot;
+	uint32_t number;
+
+	if (b->status != LEP_OK)
+		return LEP_NO_SLOT;
+	memset(&slot, 0, sizeof(slot));
+	slot.store = store;
+	slot.rows = rows;
+	slot.cols = cols;
+	slot.n_parts = 1;
+	slot.parts[0].module = b->module;
+	slot.parts[0].rows = rows;
+	slot.parts[0].tensor = lep_graph_text(b->graph, "%s%s", name, suffix);
+	if (slot.parts[0].tensor == NULL)
+	{
+		fail_no_memory(b);
+		return LEP_NO_SLOT;
+	}
+	slot.parts[0].hash = hash_name(slot.parts[0].tensor);
+	number = lep_graph_add_slot(b->graph, &slot);
+	if (number == LEP_NO_SLOT)
+		fail_no_memory(b);
+	return number;
+}
+
+/* Append an operator with its output of width; NULL after an error. */
+static LepOp *
+add_op(LepBuilder *b, LepOpKind kind, const char *name, const LepBuf *in, uint32_t n_in,
+	   uint64_t width, LepRows rows)
+{
+	LepOp *op;
+	LepBuf out;
+
+	for (uint32_t i = 0; b->status == LEP_OK && i < n_in; i++)
+	{
+		if (in[i] >= b->graph->n_buffers)
+			lep_build_refuse(b, LEP_UNSUPPORTED, "\"%s\" reads a buffer that is not there", name);
+	}
+	if (b->status != LEP_OK)
+		return NULL;
+	name = lep_graph_text(b->graph, "%s", name);
+	out = lep_graph_add_buffer(b->graph, width, rows);
+	op = lep_graph_add_op(b->graph, kind, name);
+	if (name == NULL || out == LEP_NO_BUF || op == NULL)
+	{
+		fail_no_memory(b);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < n_in; i++)
+		op->in[i].buf = in[i];
+	op->n_in = n_in;
+	op->out = out;
+	return op;
+}
+
+/* Width of a buffer, 0 for one that an error left out. */
+static uint32_t
+width_of(const LepBuilder *b, LepBuf x)
+{
+	return x < b->graph->n_buffers ? b->graph->buffers[x].width : 0;
+}
+
+/* Rows of a buffer. */
+static LepRows
+rows_of(const LepBuilder *b, LepBuf x)
+{
+	return x < b->graph->n_buffers ? b->graph->buffers[x].rows : LEP_ROWS_TOKENS;
+}
+
+/* Look tokens up in the tables. */
+LepBuf
+lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d)
+{
+	LepOp *op = add_op(b, LEP_OP_EMBED, tables->word, NULL, 0, d, LEP_ROWS_TOKENS);
+	LepGraph *graph = b->graph;
+	uint32_t max_len = UINT32_MAX;
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (tables->position != NULL)
+	{
+		if (tables->position_first >= tables->n_positions)
+		{
+			lep_build_refuse(b, LEP_BAD_FILE, "the model has %u positions, expected more than %u",
+							 tables->n_positions, tables->position_first);
+			return LEP_NO_BUF;
+		}
+		max_len = tables->n_positions - tables->position_first;
+	}
+	graph->vocab = tables->vocab;
+	graph->n_types = tables->type != NULL ? tables->n_types : 0;
+	graph->max_len = max_len;
+	op->position_first = tables->position_first;
+	op->n_slots = 5;
+	op->slots[0] = add_weight(b, LEP_STORE_TABLE, tables->vocab, d, tables->word, "");
+	if (tables->position != NULL)
+		op->slots[1] = add_weight(b, LEP_STORE_TABLE, tables->n_positions, d, tables->position, "");
+	if (tables->type != NULL)
+		op->slots[2] = add_weight(b, LEP_STORE_TABLE, tables->n_types, d, tables->type, "");
+	return op->out;
+}
+
+/* Multiply by a matrix. */
+LepBuf
+lep_build_linear(LepBuilder *b, LepBuf x, uint32_t d_out, bool bias, const char *name, ...)
+{
+	char text[NAME_MAX_BYTES];
+	va_list args;
+	LepOp *op;
+
+	va_start(args, name);
+	vsnprintf(text, sizeof(text), name, args);
+	va_end(args);
+	op = add_op(b, LEP_OP_LINEAR, text, &x, 1, d_out, rows_of(b, x));
+	if (op == NULL)
+		return LEP_NO_BUF;
+	op->act = LEP_ACT_NONE;
+	op->n_slots = 2;
+	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), text, ".weight");
+	if (bias)
+		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, text, ".bias");
+	return op->out;
+}
+
+/* Attend within each text. */
+LepBuf
+lep_build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads, float scale,
+					const char *name, ...)
+{
+	const LepBuf in[3] = {q, k, v};
+	uint32_t width = width_of(b, q);
+	char text[NAME_MAX_BYTES];
+	va_list args;
+	LepOp *op;
+
+	va_start(args, name);
+	vsnprintf(text, sizeof(text), name, args);
+	va_end(args);
+	op = add_op(b, LEP_OP_ATTENTION, text, in, 3, width, LEP_ROWS_TOKENS);
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (n_heads == 0 || width % n_heads != 0 || width_of(b, k) != width || width_of(b, v) != width)
+	{
+		lep_build_refuse(b, LEP_BAD_FILE, "%u columns cannot be shared by %u attention heads",
+						 width, n_heads);
+		return LEP_NO_BUF;
+	}
+	op->n_heads = n_heads;
+	op->scale = scale;
+	return op->out;
+}
+
+/* Normalise each row's mean and variance. */
+LepBuf
+lep_build_norm(LepBuilder *b, LepBuf x, float eps, const char *name, ...)
+{
+	char text[NAME_MAX_BYTES];
+	va_list args;
+	LepOp *op;
+
+	va_start(args, name);
+	vsnprintf(text, sizeof(text), name, args);
+	va_end(args);
+	op = add_op(b, LEP_OP_NORM, text, &x, 1, width_of(b, x), rows_of(b, x));
+	if (op == NULL)
+		return LEP_NO_BUF;
+	op->eps = eps;
+	op->n_slots = 2;
+	op->slots[0] = add_weight(b, LEP_STORE_VECTOR, width_of(b, x), 1, text, ".weight");
+	op->slots[1] = add_weight(b, LEP_STORE_VECTOR, width_of(b, x), 1, text, ".bias");
+	return op->out;
+}
+
+/* Add two buffers. */
+LepBuf
+lep_build_add(LepBuilder *b, LepBuf x, LepBuf y)
+{
+	const LepBuf in[2] = {x, y};
+	LepOp *op = add_op(b, LEP_OP_ADD, "residual", in, 2, width_of(b, x), rows_of(b, x));
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (width_of(b, x) != width_of(b, y) || rows_of(b, x) != rows_of(b, y))
+	{
+		lep_build_refuse(b, LEP_BAD_FILE, "cannot add rows of %u and %u columns", width_of(b, x),
+						 width_of(b, y));
+		return LEP_NO_BUF;
+	}
+	return op->out;
+}
+
+/* Apply an activation. */
+LepBuf
+lep_build_activate(LepBuilder *b, LepBuf x, LepAct act)
+{
+	LepOp *op = add_op(b, LEP_OP_ACTIVATE, "activation", &x, 1, width_of(b, x), rows_of(b, x));
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	op->act = act;
+	return op->out;
+}
+
+/* Make one row of each text. */
+LepBuf
+lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes, uint32_t skip)
+{
+	uint64_t width = (uint64_t) width_of(b, x) * n_modes;
+	LepOp *op = add_op(b, LEP_OP_POOL, "pool", &x, 1, width, LEP_ROWS_TEXTS);
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (n_modes == 0 || n_modes > LEP_MAX_POOLS || rows_of(b, x) != LEP_ROWS_TOKENS)
+	{
+		lep_build_refuse(b, LEP_BAD_FILE, "pooling needs a mode and one row per token");
+		return LEP_NO_BUF;
+	}
+	memcpy(op->modes, modes, n_modes);
+	op->n_modes = n_modes;
+	op->skip = skip;
+	return op->out;
+}
+
+/* Scale each row to unit length. */
+LepBuf
+lep_build_normalize(LepBuilder *b, LepBuf x)
+{
+	LepOp *op = add_op(b, LEP_OP_NORMALIZE, "normalize", &x, 1, width_of(b, x), rows_of(b, x));
+
+	return op == NULL ? LEP_NO_BUF : op->out;
+}
+
+/* Keep the first columns. */
+LepBuf
+lep_build_cut(LepBuilder *b, LepBuf x, uint32_t d)
+{
+	LepOp *op = add_op(b, LEP_OP_CUT, "cut", &x, 1, d, rows_of(b, x));
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (d > width_of(b, x))
+	{
+		lep_build_refuse(b, LEP_BAD_FILE, "cannot keep %u of %u columns", d, width_of(b, x));
+		return LEP_NO_BUF;
+	}
+	return op->out;
+}
+
+/* Append the modules that stand behind an embedding model's encoder. */
+static void
+build_modules(LepBuilder *b, const LepDesc *desc)
+{
+	LepBuf x = b->graph->n_buffers - 1;
+
+	for (uint32_t i = 0; i < desc->n_modules && b->status == LEP_OK; i++)
+	{
+		const LepModule *module = &desc->modules[i];
+
+		if (module->d_in != width_of(b, x))
+			lep_build_refuse(b, LEP_BAD_FILE, "module %u expects rows of %u columns, found %u", i,
+							 module->d_in, width_of(b, x));
+		b->module = (int32_t) i;
+		switch ((LepModuleKind) module->kind)
+		{
+			case LEP_MODULE_POOL:
+				x = lep_build_pool(b, x, module->pools, lep_desc_pool_count(module),
+								   module->skip_prompt ? desc->prompt_tokens : 0);
+				break;
+			case LEP_MODULE_DENSE:
+				x = lep_build_linear(b, x, module->d_out, module->has_bias, "linear");
+				if (module->act != LEP_ACT_NONE)
+					x = lep_build_activate(b, x, (LepAct) module->act);
+				break;
+			case LEP_MODULE_NORM:
+				x = lep_build_norm(b, x, module->eps, "norm");
+				break;
+			case LEP_MODULE_NORMALIZE:
+				x = lep_build_normalize(b, x);
+				break;
+			default:
+				lep_build_refuse(b, LEP_UNSUPPORTED, "module %u has unknown kind %u", i,
+								 module->kind);
+		}
+		if (b->status == LEP_OK && width_of(b, x) != module->d_out)
+			lep_build_refuse(b, LEP_BAD_FILE, "module %u gives rows of %u columns, expected %u", i,
+							 width_of(b, x), module->d_out);
+	}
+	b->module = -1;
+	if (b->status == LEP_OK && lep_desc_width(desc) < width_of(b, x))
+		lep_build_cut(b, x, lep_desc_width(desc));
+}
+
+/* Check that the last operator gives one row per text of the description's width. */
+static LepStatus
+check_output(LepBuilder *b, const LepDesc *desc)
+{
+	LepBuf out = b->graph->n_buffers - 1;
+
+	if (b->graph->n_ops == 0 || b->graph->ops[b->graph->n_ops - 1].out != out ||
+		rows_of(b, out) != LEP_ROWS_TEXTS)
+		return lep_build_refuse(b, LEP_UNSUPPORTED, "the model does not give one row per text");
+	if (width_of(b, out) != lep_desc_width(desc))
+		return lep_build_refuse(b, LEP_BAD_FILE, "the model gives rows of %u columns, expected %u",
+								width_of(b, out), lep_desc_width(desc));
+	return LEP_OK;
+}
+
+/* Build a description's graph and run the passes. */
+LepStatus
+lep_graph_build(const LepDescView *view, const LepKernels *kernels, LepArena *arena,
+				LepGraph **graph, LepError *err)
+{
+	const LepFamily *family = lep_family_find(view->desc->family);
+	LepBuilder b = {NULL, err, LEP_OK, -1};
+	LepStatus status;
+
+	*graph = NULL;
+	if (family == NULL)
+	{
+		lep_error(err, LEP_UNSUPPORTED, "model family is not supported");
+		return LEP_UNSUPPORTED;
+	}
+	b.graph = lep_arena_alloc(arena, sizeof(LepGraph));
+	if (b.graph == NULL)
+		return lep_graph_no_memory(err);
+	b.graph->view = *view;
+	b.graph->kernels = kernels;
+	b.graph->arena = arena;
+	status = family->build(&b, view->desc, err);
+	if (status == LEP_OK && view->desc->task == LEP_TASK_EMBED)
+		build_modules(&b, view->desc);
+	if (status == LEP_OK)
+		status = b.status;
+	if (status == LEP_OK)
+		status = check_output(&b, view->desc);
+	if (status == LEP_OK)
+		status = lep_pass_fuse(b.graph, err);
+	if (status == LEP_OK)
+		status = lep_pass_pick(b.graph, err);
+	if (status == LEP_OK)
+		status = lep_pass_precision(b.graph, err);
+	if (status == LEP_OK)
+		status = lep_pass_memory(b.graph, err);
+	if (status == LEP_OK)
+		*graph = b.graph;
+	return status;
+}

@@ -1,0 +1,74 @@
+/*
+ * graph_builder.h: what a family recipe says: operators, widths and the
+ * names of their tensors.  Recipes stay plain; the passes fuse and place.
+ *
+ * Use, in a family's build function:
+ *		LepBuf x = lep_build_embed(b, &tables, desc->hidden);
+ *		x = lep_build_norm(b, x, eps, "embeddings.LayerNorm");
+ *		q = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.self.query", i);
+ *
+ * Names are those of Hugging Face's modules, without the prefix that
+ * lep_source_tensor puts before them; ".weight" and ".bias" are appended here.
+ * The same name used twice is the same weight, so layers can share.  Errors
+ * stick: after the first one every call returns LEP_NO_BUF and does nothing,
+ * so a recipe need not look at results.
+ */
+#ifndef LEPTON_GRAPH_BUILDER_H
+#define LEPTON_GRAPH_BUILDER_H
+
+#include "graph.h"
+
+typedef struct LepGraphBuilder LepBuilder;
+
+/* Number of a buffer: rows of one width, written by one operator. */
+typedef uint32_t LepBuf;
+#define LEP_NO_BUF UINT32_MAX
+
+/* Look-up tables whose rows are added; position and type may be NULL names. */
+typedef struct LepEmbedTables
+{
+	const char *word, *position, *type; /* whole tensor names */
+	uint32_t vocab, n_positions, n_types;
+	uint32_t position_first; /* row of the first token's position */
+} LepEmbedTables;
+
+/* [tokens, d] = word[id] + position[position_first + place in its text] + type[type] */
+LepBuf lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d);
+
+/* [rows, d_out] = x * weight[d_out, width of x]^T (+ bias[d_out]) */
+LepBuf lep_build_linear(LepBuilder *b, LepBuf x, uint32_t d_out, bool bias, const char *name, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* Bidirectional attention of each text over itself; q, k and v are [tokens, n_heads * d_head]. */
+LepBuf lep_build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads,
+						   float scale, const char *name, ...)
+	__attribute__((format(printf, 7, 8)));
+
+/* Layer norm with weight and bias. */
+LepBuf lep_build_norm(LepBuilder *b, LepBuf x, float eps, const char *name, ...)
+	__attribute__((format(printf, 4, 5)));
+
+LepBuf lep_build_add(LepBuilder *b, LepBuf x, LepBuf y);
+LepBuf lep_build_activate(LepBuilder *b, LepBuf x, LepAct act);
+
+/*
+ * [texts, n_modes * width] = each text's rows pooled in n_modes modes of LepPool,
+ * concatenated; the first skip tokens of a text do not take part.
+ */
+LepBuf lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes,
+					  uint32_t skip);
+
+/* x / max(|x|, 1e-12) */
+LepBuf lep_build_normalize(LepBuilder *b, LepBuf x);
+
+/* [rows, d] = the first d columns of x */
+LepBuf lep_build_cut(LepBuilder *b, LepBuf x, uint32_t d);
+
+/* What a recipe returns at its end: LEP_OK or the first error. */
+LepStatus lep_build_status(const LepBuilder *b);
+
+/* Record a recipe's own refusal. */
+LepStatus lep_build_refuse(LepBuilder *b, LepStatus status, const char *message, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * graph_describe.c: prints a graph, one line per operator; for people.
+ */
+#define LEPTON_ENGINE_SOURCE
+#include <stdio.h>
+
+#include "graph_parts.h"
+
+/* Name an operator kind. */
+static const char *
+kind_name(LepOpKind kind)
+{
+	static const char *const names[] = {
+		[LEP_OP_EMBED] = "embed", [LEP_OP_LINEAR] = "linear", [LEP_OP_ATTENTION] = "attention",
+		[LEP_OP_ADD] = "add",	  [LEP_OP_NORM] = "norm",	  [LEP_OP_ACTIVATE] = "activate",
+		[LEP_OP_CUT] = "cut",	  [LEP_OP_POOL] = "pool",	  [LEP_OP_NORMALIZE] = "normalize",
+	};
+
+	return names[kind];
+}
+
+/* Name the numbers in which an operator's main weight is read. */
+static const char *
+precision_name(const LepGraph *graph, const LepOp *op)
+{
+	static const char *const dtypes[] = {
+		[LEP_F32] = "f32",
+		[LEP_F16] = "f16",
+		[LEP_BF16] = "bf16",
+	};
+	static const char *const computes[] = {
+		[LEP_COMPUTE_F32] = "f32",
+	};
+
+	if (op->kind == LEP_OP_EMBED)
+		return dtypes[graph->slots[op->slots[0]].dtype];
+	if (op->kind == LEP_OP_LINEAR)
+		return computes[graph->slots[op->slots[0]].compute];
+	return "f32";
+}
+
+/* Name the pieces in which an operator's stage runs. */
+static const char *
+segment_name(const LepGraph *graph, uint32_t op)
+{
+	const LepStage *stage = graph->stages;
+
+	while (op >= stage->end)
+		stage++;
+	if (stage->sequences)
+		return "sequences";
+	return stage->rows == LEP_ROWS_TEXTS ? "texts" : "rows";
+}
+
+/* Offset of a buffer in the arena for one text of LEP_INFO_TOKENS. */
+static uint64_t
+scratch_offset(const LepGraph *graph, const LepBuffer *buffer)
+{
+	size_t len = graph->max_len < LEP_INFO_TOKENS ? graph->max_len : LEP_INFO_TOKENS;
+	LepRegions regions;
+
+	if (buffer->scope == LEP_SCOPE_OUT || !lep_graph_regions(graph, len, 1, len, &regions))
+		return 0;
+	if (buffer->scope == LEP_SCOPE_BATCH)
+		return buffer->rows == LEP_ROWS_TEXTS
+				   ? regions.texts + buffer->offset * sizeof(float)
+				   : regions.tokens + buffer->offset * len * sizeof(float);
+	for (uint32_t i = 0; i < graph->n_stages; i++)
+	{
+		const LepStage *stage = &graph->stages[i];
+		size_t rows = stage->rows == LEP_ROWS_TEXTS ? 1 : len;
+
+		if (buffer->maker < stage->first || buffer->maker >= stage->end)
+			continue;
+		if (!stage->sequences && rows > stage->panel)
+			rows = stage->panel;
+		return regions.local + buffer->offset * rows * sizeof(float);
+	}
+	return 0;
+}
+
+/* Describe operator i. */
+void
+lep_graph_op_info(const LepGraph *graph, size_t i, LepOpInfo *info)
+{
+	const LepOp *op = &graph->ops[i];
+	const LepBuffer *out = &graph->buffers[op->out];
+	const char *to = out->rows == LEP_ROWS_TEXTS ? "texts" : "tokens";
+
+	info->op = kind_name(op->kind);
+	info->name = op->name;
+	if (op->kind == LEP_OP_EMBED)
+		snprintf(info->shape, sizeof(info->shape), "[tokens] -> [tokens, %u]", out->width);
+	else
+	{
+		const LepBuffer *in = &graph->buffers[op->in[0].buf];
+
+		snprintf(info->shape, sizeof(info->shape), "[%s, %u] -> [%s, %u]",
+				 in->rows == LEP_ROWS_TEXTS ? "texts" : "tokens", in->width, to, out->width);
+	}
+	info->precision = precision_name(graph, op);
+	info->segment = segment_name(graph, (uint32_t) i);
+	info->bytes = 0;
+	for (uint32_t j = 0; j < op->n_slots; j++)
+	{
+		if (op->slots[j] != LEP_NO_SLOT)
+			info->bytes += graph->slots[op->slots[j]].bytes;
+	}
+	info->scratch = scratch_offset(graph, out);
+}

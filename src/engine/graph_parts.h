@@ -1,0 +1,196 @@
+/*
+ * graph_parts.h: what a graph is made of, shared by the builder, the passes
+ * and the image; nobody else includes it.
+ *
+ * Invariants between passes:
+ *	 - every buffer is written by exactly one operator, before all that read it;
+ *	 - the last operator writes the graph's output, one row per text;
+ *	 - after lep_pass_fuse, slots are numbered in order of first use.
+ */
+#ifndef LEPTON_GRAPH_PARTS_H
+#define LEPTON_GRAPH_PARTS_H
+
+#include "graph_builder.h"
+
+#define LEP_MAX_PARTS  3 /* tensors that one fused slot concatenates */
+#define LEP_MAX_INPUTS 3
+#define LEP_MAX_SLOTS  5 /* weights of one operator */
+#define LEP_NO_SLOT	   UINT32_MAX
+
+/* A tensor that fills rows of a slot. */
+typedef struct LepPart
+{
+	int32_t module;		/* index of the module that holds it, -1: the transformer */
+	const char *tensor; /* name in the file */
+	uint64_t rows;
+	uint32_t hash; /* of the name, to find equal parts fast */
+} LepPart;
+
+/* How a linear computes; where int8 and half floats will be added. */
+typedef enum LepCompute
+{
+	LEP_COMPUTE_F32 = 0
+} LepCompute;
+
+/* One weight in the image: its parts' rows one below the other. */
+typedef struct LepSlot
+{
+	LepStore store;
+	LepCompute compute; /* of a linear */
+	uint32_t n_parts;
+	LepPart parts[LEP_MAX_PARTS];
+	uint64_t rows, cols; /* vectors have one column */
+	/* set by lep_pass_bind */
+	const void *data;
+	LepDtype dtype;
+	uint64_t bytes;
+} LepSlot;
+
+/* Which rows a buffer has. */
+typedef enum LepRows
+{
+	LEP_ROWS_TOKENS,
+	LEP_ROWS_TEXTS
+} LepRows;
+
+/* Where a buffer lives while the graph runs. */
+typedef enum LepScope
+{
+	LEP_SCOPE_BATCH, /* all rows of the batch */
+	LEP_SCOPE_LOCAL, /* the rows in work: a panel, or a group of texts */
+	LEP_SCOPE_OUT	 /* the caller's out */
+} LepScope;
+
+typedef struct LepBuffer
+{
+	uint32_t width;
+	LepRows rows;
+	uint32_t maker, n_uses, last_use; /* operator numbers; kept by lep_graph_index */
+	/* set by lep_pass_memory */
+	LepScope scope;
+	size_t offset; /* floats for each row of the region that stand before it */
+} LepBuffer;
+
+/* Columns of a buffer, from col on. */
+typedef struct LepArg
+{
+	uint32_t buf, col;
+} LepArg;
+
+typedef struct LepOp
+{
+	LepOpKind kind;
+	const char *name;
+	LepArg in[LEP_MAX_INPUTS]; /* linear: x, residual; attention: q, k, v; add: x, y */
+	uint32_t n_in;
+	uint32_t out;
+	/* linear: weight, bias; norm: gamma, beta; embed: word, position, type, gamma, beta */
+	uint32_t slots[LEP_MAX_SLOTS];
+	uint32_t n_slots;
+	LepAct act;					  /* linear, activate */
+	float eps;					  /* norm, embed with norm */
+	float scale;				  /* attention */
+	uint32_t n_heads;			  /* attention */
+	uint8_t modes[LEP_MAX_POOLS]; /* pool */
+	uint32_t n_modes, skip;		  /* pool */
+	uint32_t position_first;	  /* embed */
+	bool dead;					  /* taken over by another operator */
+} LepOp;
+
+/*
+ * Operators [first, end) that run together over one piece of rows after
+ * another: groups of whole texts where sequences is set, panels of rows otherwise.
+ */
+typedef struct LepStage
+{
+	uint32_t first, end;
+	bool sequences;
+	LepRows rows;		/* of a panel */
+	size_t panel;		/* rows of a piece; a longer text is a piece of its own */
+	size_t local_width; /* floats per row of its local buffers */
+} LepStage;
+
+struct LepGraph
+{
+	LepDescView view;
+	const LepKernels *kernels; /* may be NULL before binding */
+	LepArena *arena;
+	LepOp *ops;
+	uint32_t n_ops, max_ops;
+	LepBuffer *buffers;
+	uint32_t n_buffers, max_buffers;
+	LepSlot *slots;
+	uint32_t n_slots, max_slots;
+	/* limits on input, from the embedding */
+	uint32_t vocab, n_types, max_len;
+	/* set by lep_pass_memory */
+	LepStage *stages;
+	uint32_t n_stages;
+	size_t token_width, text_width; /* floats per token and per text kept for the batch */
+	uint32_t max_head;				/* widest attention head, 0: no attention */
+	uint64_t call_flops;			/* set by lep_pass_bind: most work of one kernel call */
+	bool bound;
+};
+
+struct LepGraphBuilder
+{
+	LepGraph *graph;
+	LepError *err;
+	LepStatus status;
+	int32_t module; /* whose tensors the next names are, -1: the transformer */
+};
+
+/* graph.c: structure */
+
+/* Add room for one more operator, buffer or slot; NULL when out of memory. */
+LepOp *lep_graph_add_op(LepGraph *graph, LepOpKind kind, const char *name);
+uint32_t lep_graph_add_buffer(LepGraph *graph, uint64_t width, LepRows rows);
+/* The slot made of the same parts, or a new one; LEP_NO_SLOT when out of memory. */
+uint32_t lep_graph_add_slot(LepGraph *graph, const LepSlot *slot);
+/* Recount makers and uses of all buffers. */
+void lep_graph_index(LepGraph *graph);
+/* Drop dead operators and unused slots, number slots by first use. */
+LepStatus lep_graph_compact(LepGraph *graph, LepError *err);
+/* Format into the graph's arena; NULL when out of memory. */
+const char *lep_graph_text(LepGraph *graph, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* True when a row of the operator's output depends on the same rows of its inputs alone. */
+bool lep_op_row_wise(const LepOp *op);
+LepStatus lep_graph_no_memory(LepError *err);
+
+/* Passes, in the order in which they run; each has its file. */
+LepStatus lep_pass_fuse(LepGraph *graph, LepError *err);
+LepStatus lep_pass_pick(LepGraph *graph, LepError *err);
+LepStatus lep_pass_precision(LepGraph *graph, LepError *err);
+LepStatus lep_pass_memory(LepGraph *graph, LepError *err);
+
+/* Where the image keeps a slot. */
+typedef struct LepBinding
+{
+	const void *data;
+	uint64_t bytes;
+	LepDtype dtype;
+} LepBinding;
+
+/* Point every slot at its weights; sizes that do not fit are LEP_BAD_IMAGE. */
+LepStatus lep_pass_bind(LepGraph *graph, const LepKernels *kernels, const LepBinding *bindings,
+						LepError *err);
+
+/* graph_weights.c: slots and files */
+
+/* Bytes of a slot in an image; dtype matters for tables.  0 on overflow. */
+uint64_t lep_slot_bytes(const LepSlot *slot, const LepKernels *kernels, LepDtype dtype);
+/* The dtype in which an image keeps the slot, and its tensors; checks them. */
+LepStatus lep_slot_resolve(const LepGraph *graph, uint32_t slot, const LepSource *source,
+						   const LepTensor *tensors[LEP_MAX_PARTS], LepDtype *dtype, LepError *err);
+
+/* pass_memory.c: bytes of the arena's regions for one batch */
+typedef struct LepRegions
+{
+	size_t tokens, texts, local, positions, attention, total; /* offsets; total: bytes */
+} LepRegions;
+
+bool lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t max_len,
+					   LepRegions *regions);
+
+#endif

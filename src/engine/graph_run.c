@@ -1,0 +1,532 @@
+/*
+ * graph_run.c: runs a bound graph over one batch: walks the stages, cuts each into
+ * pieces, calls one kernel per operator and piece.  It allocates nothing,
+ * asks should_stop before every call, and bounds the work of each call.
+ */
+#define LEPTON_ENGINE_SOURCE
+#include <math.h>
+#include <string.h>
+
+#include "graph_parts.h"
+
+#define STOP_ROWS 512 /* rows pooled between two questions */
+#define CALL_STEP 16  /* rows; kernels like whole tiles */
+
+/* One run: where everything is, and the piece in work. */
+typedef struct Run
+{
+	const LepGraph *graph;
+	const LepKernels *kernels;
+	const LepBatch *batch;
+	float *tokens, *texts, *local; /* regions of the arena */
+	int32_t *positions;			   /* [rows of a piece] */
+	void *attention;
+	float *out;
+	const LepStop *stop;
+	/* the piece */
+	bool sequences;
+	size_t row, n_rows;	  /* its rows: tokens, or texts in a stage over texts */
+	size_t text, n_texts; /* its texts, when sequences is set */
+} Run;
+
+/* Start of an argument's rows of the piece; *n_rows gets how many there are. */
+static float *
+piece_rows(const Run *run, LepArg arg, size_t *n_rows)
+{
+	const LepBuffer *buffer = &run->graph->buffers[arg.buf];
+	bool by_text = run->sequences && buffer->rows == LEP_ROWS_TEXTS;
+	size_t row = by_text ? run->text : run->row;
+	size_t all = buffer->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
+	float *base = buffer->rows == LEP_ROWS_TEXTS ? run->texts : run->tokens;
+
+	*n_rows = by_text ? run->n_texts : run->n_rows;
+	if (buffer->scope == LEP_SCOPE_LOCAL)
+		return run->local + buffer->offset * run->n_rows + arg.col;
+	if (buffer->scope == LEP_SCOPE_OUT)
+		base = run->out;
+	else
+		base += buffer->offset * all;
+	return base + row * buffer->width + arg.col;
+}
+
+/* An operator's weight slot, NULL when it has none. */
+static const LepSlot *
+slot_of(const Run *run, const LepOp *op, uint32_t i)
+{
+	return op->slots[i] == LEP_NO_SLOT ? NULL : &run->graph->slots[op->slots[i]];
+}
+
+/* The data of an operator's weight slot, NULL when it has none. */
+static const void *
+weight(const Run *run, const LepOp *op, uint32_t i)
+{
+	const LepSlot *slot = slot_of(run, op, i);
+
+	return slot == NULL ? NULL : slot->data;
+}
+
+/* Number the piece's tokens from their texts' beginnings. */
+static void
+set_positions(const Run *run, uint32_t first)
+{
+	const uint32_t *starts = run->batch->starts;
+	size_t low = 0;
+	size_t high = run->batch->n_texts;
+
+	while (high - low > 1)
+	{
+		size_t middle = low + (high - low) / 2;
+
+		if (starts[middle] <= run->row)
+			low = middle;
+		else
+			high = middle;
+	}
+	for (size_t i = 0; i < run->n_rows; i++)
+	{
+		if (run->row + i == starts[low + 1])
+			low++;
+		run->positions[i] = (int32_t) (first + (run->row + i - starts[low]));
+	}
+}
+
+/* out[n_rows, d] = word[ids] + position[positions] + type[types], normed */
+static LepStatus
+run_embed(Run *run, const LepOp *op)
+{
+	const LepArg out = {op->out, 0};
+	const LepSlot *word = slot_of(run, op, 0);
+	const LepSlot *position = slot_of(run, op, 1);
+	const LepSlot *type = slot_of(run, op, 2);
+	LepEmbed args;
+
+	memset(&args, 0, sizeof(args));
+	args.out = piece_rows(run, out, &args.n_tokens);
+	args.d = run->graph->buffers[op->out].width;
+	args.ids = run->batch->ids + run->row;
+	args.word = word->data;
+	args.word_dtype = word->dtype;
+	if (position != NULL)
+	{
+		set_positions(run, op->position_first);
+		args.positions = run->positions;
+		args.position = position->data;
+		args.position_dtype = position->dtype;
+	}
+	if (type != NULL)
+	{
+		args.types = run->batch->types != NULL ? run->batch->types + run->row : NULL;
+		args.type = type->data;
+		args.type_dtype = type->dtype;
+	}
+	args.gamma = weight(run, op, 3);
+	args.beta = weight(run, op, 4);
+	args.eps = op->eps;
+	if (lep_stopped(run->stop))
+		return LEP_CANCELLED;
+	run->kernels->embed(&args);
+	return LEP_OK;
+}
+
+/* Rows (or heads) of one call, when each costs flops; n in all. */
+static size_t
+call_share(const Run *run, size_t n, uint64_t flops, size_t step)
+{
+	uint64_t share = run->graph->call_flops / (flops > 0 ? flops : 1);
+
+	if (share >= n)
+		return n;
+	if (share > step)
+		share -= share % step;
+	return share > 0 ? (size_t) share : 1;
+}
+
+/* out[n_rows, d_out] = act(x[n_rows, d_in] * w[d_out, d_in]^T + bias[d_out]) + residual[n_rows, d_out] */
+static LepStatus
+run_linear(Run *run, const LepOp *op)
+{
+	const LepArg out = {op->out, 0};
+	const LepSlot *w = slot_of(run, op, 0);
+	size_t n_rows;
+	size_t share;
+	LepLinear args;
+
+	memset(&args, 0, sizeof(args));
+	args.x = piece_rows(run, op->in[0], &n_rows);
+	args.ldx = run->graph->buffers[op->in[0].buf].width;
+	args.w = w->data;
+	args.bias = weight(run, op, 1);
+	if (op->n_in > 1)
+	{
+		args.residual = piece_rows(run, op->in[1], &n_rows);
+		args.ldr = run->graph->buffers[op->in[1].buf].width;
+	}
+	args.out = piece_rows(run, out, &n_rows);
+	args.ldo = run->graph->buffers[op->out].width;
+	args.d_out = w->rows;
+	args.d_in = w->cols;
+	args.act = op->act;
+	share = call_share(run, n_rows, 2 * w->rows * w->cols, CALL_STEP);
+	for (size_t done = 0; done < n_rows; done += args.n_rows)
+	{
+		args.n_rows = n_rows - done < share ? n_rows - done : share;
+		if (lep_stopped(run->stop))
+			return LEP_CANCELLED;
+		run->kernels->linear(&args);
+		args.x += args.n_rows * args.ldx;
+		args.out += args.n_rows * args.ldo;
+		if (args.residual != NULL)
+			args.residual += args.n_rows * args.ldr;
+	}
+	return LEP_OK;
+}
+
+/* out[text's tokens, n_heads * d_head] = attention of each text of the group over itself */
+static LepStatus
+run_attention(Run *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	const uint32_t *starts = run->batch->starts;
+	size_t d_head = run->graph->buffers[op->out].width / op->n_heads;
+	size_t n_rows;
+	const float *q = piece_rows(run, op->in[0], &n_rows);
+	const float *k = piece_rows(run, op->in[1], &n_rows);
+	const float *v = piece_rows(run, op->in[2], &n_rows);
+	float *out = piece_rows(run, to, &n_rows);
+	LepAttention args;
+
+	memset(&args, 0, sizeof(args));
+	args.ldq = run->graph->buffers[op->in[0].buf].width;
+	args.ldo = run->graph->buffers[op->out].width;
+	args.d_head = d_head;
+	args.scale = op->scale;
+	args.scratch = run->attention;
+	for (size_t text = run->text; text < run->text + run->n_texts; text++)
+	{
+		size_t row = starts[text] - run->row;
+		uint64_t n = starts[text + 1] - starts[text];
+		size_t share = call_share(run, op->n_heads, 4 * n * n * d_head, 1);
+
+		args.n_tokens = (size_t) n;
+		for (size_t head = 0; head < op->n_heads; head += args.n_heads)
+		{
+			size_t left = op->n_heads - head;
+
+			args.n_heads = left < share ? left : share;
+			args.q = q + row * args.ldq + head * d_head;
+			args.k = k + row * args.ldq + head * d_head;
+			args.v = v + row * args.ldq + head * d_head;
+			args.out = out + row * args.ldo + head * d_head;
+			if (lep_stopped(run->stop))
+				return LEP_CANCELLED;
+			run->kernels->attention(&args);
+		}
+	}
+	return LEP_OK;
+}
+
+/*
+ * out[d] = one text's rows x[n, d] pooled in one mode, the first skip left out;
+ * formulas of sentence-transformers' Pooling.
+ */
+static LepStatus
+pool_text(const Run *run, uint32_t mode, const float *x, size_t n, size_t d, size_t skip,
+		  float *out)
+{
+	const LepKernels *kernels = run->kernels;
+	float weights = 0;
+	float divisor;
+
+	if (mode == LEP_POOL_CLS || mode == LEP_POOL_LAST_TOKEN)
+	{
+		/* A text that is all prompt gives its first row here, and zeroes for its last. */
+		if (mode == LEP_POOL_CLS)
+			memcpy(out, x + (n > skip ? skip : 0) * d, d * sizeof(float));
+		else if (n > skip)
+			memcpy(out, x + (n - 1) * d, d * sizeof(float));
+		else
+			memset(out, 0, d * sizeof(float));
+		return LEP_OK;
+	}
+	for (size_t i = 0; i < d; i++)
+		out[i] = mode == LEP_POOL_MAX ? -INFINITY : 0.0f;
+	for (size_t t = skip; t < n; t++)
+	{
+		if ((t - skip) % STOP_ROWS == 0 && lep_stopped(run->stop))
+			return LEP_CANCELLED;
+		if (mode == LEP_POOL_MAX)
+			kernels->max(out, x + t * d, d);
+		else
+		{
+			float w = mode == LEP_POOL_WEIGHTED_MEAN ? (float) (t + 1) : 1.0f;
+
+			kernels->add_scaled(out, x + t * d, w, d);
+			weights += w;
+		}
+	}
+	if (mode == LEP_POOL_MAX)
+		return LEP_OK;
+	divisor = weights > 1e-9f ? weights : 1e-9f;
+	if (mode == LEP_POOL_MEAN_SQRT_LEN)
+		divisor = sqrtf(divisor);
+	for (size_t i = 0; i < d; i++)
+		out[i] /= divisor;
+	return LEP_OK;
+}
+
+/* out[n_texts, n_modes * d] = x[n_rows, d] pooled text by text */
+static LepStatus
+run_pool(Run *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	const uint32_t *starts = run->batch->starts;
+	size_t d = run->graph->buffers[op->in[0].buf].width;
+	size_t n;
+	const float *x = piece_rows(run, op->in[0], &n);
+	float *out = piece_rows(run, to, &n);
+
+	for (size_t text = run->text; text < run->text + run->n_texts; text++)
+	{
+		for (uint32_t i = 0; i < op->n_modes; i++)
+		{
+			LepStatus status;
+
+			status = pool_text(run, op->modes[i], x + (starts[text] - run->row) * d,
+							   starts[text + 1] - starts[text], d, op->skip, out);
+			if (status != LEP_OK)
+				return status;
+			out += d;
+		}
+	}
+	return LEP_OK;
+}
+
+/* out[n_rows, d] = x[n_rows, d] / max(|x|, 1e-12), row by row */
+static void
+normalize(const LepKernels *kernels, const float *x, float *out, size_t n_rows, size_t d)
+{
+	for (size_t row = 0; row < n_rows; row++, x += d, out += d)
+	{
+		float length = sqrtf(kernels->dot(x, x, d));
+		float divisor = length > 1e-12f || isnan(length) ? length : 1e-12f;
+
+		for (size_t i = 0; i < d; i++)
+			out[i] = x[i] / divisor;
+	}
+}
+
+/* Run an operator that is cheap for each row: add, norm, activate, normalize, cut. */
+static LepStatus
+run_cheap(Run *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	size_t d = run->graph->buffers[op->out].width;
+	size_t n_rows;
+	const float *x = piece_rows(run, op->in[0], &n_rows);
+	float *out = piece_rows(run, to, &n_rows);
+
+	if (lep_stopped(run->stop))
+		return LEP_CANCELLED;
+	if (op->kind == LEP_OP_NORM)
+		run->kernels->norm(x, weight(run, op, 0), weight(run, op, 1), op->eps, out, n_rows, d);
+	else if (op->kind == LEP_OP_NORMALIZE)
+		normalize(run->kernels, x, out, n_rows, d);
+	else if (op->kind == LEP_OP_CUT)
+		for (size_t row = 0; row < n_rows; row++)
+			memcpy(out + row * d, x + row * run->graph->buffers[op->in[0].buf].width,
+				   d * sizeof(float));
+	else
+	{
+		if (out != x)
+			memcpy(out, x, n_rows * d * sizeof(float));
+		if (op->kind == LEP_OP_ACTIVATE)
+			run->kernels->activate(out, n_rows * d, op->act);
+		else
+			run->kernels->add_scaled(out, piece_rows(run, op->in[1], &n_rows), 1.0f, n_rows * d);
+	}
+	return LEP_OK;
+}
+
+/* Run a stage's operators over the piece. */
+static LepStatus
+run_piece(Run *run, const LepStage *stage)
+{
+	LepStatus status = LEP_OK;
+
+	for (uint32_t i = stage->first; i < stage->end && status == LEP_OK; i++)
+	{
+		const LepOp *op = &run->graph->ops[i];
+
+		switch (op->kind)
+		{
+			case LEP_OP_EMBED:
+				status = run_embed(run, op);
+				break;
+			case LEP_OP_LINEAR:
+				status = run_linear(run, op);
+				break;
+			case LEP_OP_ATTENTION:
+				status = run_attention(run, op);
+				break;
+			case LEP_OP_POOL:
+				status = run_pool(run, op);
+				break;
+			case LEP_OP_ADD:
+			case LEP_OP_NORM:
+			case LEP_OP_ACTIVATE:
+			case LEP_OP_NORMALIZE:
+			case LEP_OP_CUT:
+				status = run_cheap(run, op);
+				break;
+		}
+	}
+	return status;
+}
+
+/* Run a stage over groups of whole texts: as many as fit in a piece, at least one. */
+static LepStatus
+run_groups(Run *run, const LepStage *stage)
+{
+	const uint32_t *starts = run->batch->starts;
+	LepStatus status = LEP_OK;
+	size_t text = 0;
+
+	run->sequences = true;
+	while (text < run->batch->n_texts && status == LEP_OK)
+	{
+		size_t end = text + 1;
+
+		while (end < run->batch->n_texts && starts[end + 1] - starts[text] <= stage->panel)
+			end++;
+		run->text = text;
+		run->n_texts = end - text;
+		run->row = starts[text];
+		run->n_rows = starts[end] - starts[text];
+		status = run_piece(run, stage);
+		text = end;
+	}
+	return status;
+}
+
+/* Run a stage over panels of rows, all of about the same height. */
+static LepStatus
+run_panels(Run *run, const LepStage *stage)
+{
+	size_t all = stage->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
+	size_t n_panels = (all + stage->panel - 1) / stage->panel;
+	size_t height = (all + n_panels - 1) / n_panels;
+	LepStatus status = LEP_OK;
+
+	height = (height + CALL_STEP - 1) / CALL_STEP * CALL_STEP;
+	if (height > stage->panel)
+		height = stage->panel;
+	run->sequences = false;
+	for (run->row = 0; run->row < all && status == LEP_OK; run->row += run->n_rows)
+	{
+		run->n_rows = all - run->row < height ? all - run->row : height;
+		status = run_piece(run, stage);
+	}
+	return status;
+}
+
+/* Check a batch; *max_len gets the tokens of its longest text. */
+static LepStatus
+check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len, LepError *err)
+{
+	*max_len = 0;
+	for (size_t i = 0; i < batch->n_texts; i++)
+	{
+		uint32_t start = batch->starts[i];
+		uint32_t end = batch->starts[i + 1];
+
+		if (end <= start || end > batch->n_tokens || (i == 0 && start != 0))
+		{
+			lep_error(err, LEP_BAD_INPUT, "text %zu of the batch has no tokens", i + 1);
+			lep_error_detail(err, "It begins at token %u and ends at %u of %zu.", start, end,
+							 batch->n_tokens);
+			return LEP_BAD_INPUT;
+		}
+		if (end - start > graph->max_len)
+		{
+			lep_error(err, LEP_TOO_LARGE, "text has more tokens than the model has positions");
+			lep_error_detail(err, "The text has %u tokens, the model takes at most %u.",
+							 end - start, graph->max_len);
+			return LEP_TOO_LARGE;
+		}
+		if (*max_len < end - start)
+			*max_len = end - start;
+	}
+	if (batch->starts[batch->n_texts] != batch->n_tokens)
+		return lep_error(err, LEP_BAD_INPUT, "batch has %zu tokens, its texts have %u",
+						 batch->n_tokens, batch->starts[batch->n_texts]);
+	for (size_t i = 0; i < batch->n_tokens; i++)
+	{
+		if (batch->ids[i] < 0 || (uint32_t) batch->ids[i] >= graph->vocab)
+			return lep_error(err, LEP_BAD_INPUT, "token id %d is outside the vocabulary of %u",
+							 batch->ids[i], graph->vocab);
+		if (batch->types != NULL && graph->n_types > 0 &&
+			(batch->types[i] < 0 || (uint32_t) batch->types[i] >= graph->n_types))
+			return lep_error(err, LEP_BAD_INPUT, "token type %d is outside the model's %u",
+							 batch->types[i], graph->n_types);
+	}
+	return LEP_OK;
+}
+
+/* Refuse results that are no numbers. */
+static LepStatus
+check_finite(const LepGraph *graph, const float *out, size_t n_texts, LepError *err)
+{
+	size_t width = lep_desc_width(graph->view.desc);
+
+	for (size_t i = 0; i < n_texts * width; i++)
+	{
+		if (isfinite(out[i]))
+			continue;
+		lep_error(err, LEP_NOT_FINITE, "the model gave a value that is not a finite number");
+		lep_error_detail(err, "Value %zu of text %zu of the batch is %f.", i % width + 1,
+						 i / width + 1, (double) out[i]);
+		lep_error_hint(err, "The model's weights may be damaged or too large for f32.");
+		return LEP_NOT_FINITE;
+	}
+	return LEP_OK;
+}
+
+/* Run a bound graph over a batch. */
+LepStatus
+lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena, size_t arena_size,
+			  float *out, const LepStop *stop, LepError *err)
+{
+	LepRegions regions;
+	LepStatus status;
+	size_t max_len;
+	Run run;
+
+	if (!graph->bound)
+		return lep_error(err, LEP_BAD_INPUT, "the graph has no weights");
+	status = check_batch(graph, batch, &max_len, err);
+	if (status != LEP_OK || batch->n_texts == 0)
+		return status;
+	if (!lep_graph_regions(graph, batch->n_tokens, batch->n_texts, max_len, &regions) ||
+		regions.total > arena_size)
+		return lep_error(err, LEP_NO_MEMORY, "the arena of %zu bytes is too small for the batch",
+						 arena_size);
+	memset(&run, 0, sizeof(run));
+	run.graph = graph;
+	run.kernels = graph->kernels;
+	run.batch = batch;
+	run.tokens = (float *) ((char *) arena + regions.tokens);
+	run.texts = (float *) ((char *) arena + regions.texts);
+	run.local = (float *) ((char *) arena + regions.local);
+	run.positions = (int32_t *) ((char *) arena + regions.positions);
+	run.attention = (char *) arena + regions.attention;
+	run.out = out;
+	run.stop = stop;
+	for (uint32_t i = 0; i < graph->n_stages && status == LEP_OK; i++)
+		status = graph->stages[i].sequences ? run_groups(&run, &graph->stages[i])
+											: run_panels(&run, &graph->stages[i]);
+	if (status == LEP_CANCELLED)
+		return lep_error(err, LEP_CANCELLED, "cancelled while running a model");
+	if (status != LEP_OK)
+		return status;
+	return check_finite(graph, out, batch->n_texts, err);
+}

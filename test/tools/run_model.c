@@ -1,0 +1,407 @@
+/*
+ * run_model.c: runs a model folder without a server: texts in, embeddings or
+ * logits out; measures the bare engine.  It owns no arithmetic.
+ *
+ *		run_model [options] FOLDER < texts
+ *			--isa NAME			kernels, as in lepton.cpu_isa (auto)
+ *			--batch-tokens N	tokens of a batch (2048)
+ *			--max-tokens N		cut texts shorter than the model does
+ *			--null				texts end with NUL instead of a newline
+ *			--graph				print the graph instead
+ *			--bench SECONDS		print speed instead of values
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../src/engine/image.h"
+#include "../../src/engine/source.h"
+#include "../../src/engine/task.h"
+#include "dir_folder.h"
+
+typedef struct Options
+{
+	const char *folder, *isa;
+	size_t batch_tokens, max_tokens;
+	double bench;
+	bool null, graph;
+} Options;
+
+/* Image in memory. */
+typedef struct Memory
+{
+	char *bytes;
+	size_t used;
+} Memory;
+
+/* A text's tokens. */
+typedef struct Text
+{
+	int32_t *ids, *types;
+	size_t n, number;
+} Text;
+
+/* Stop with a message when a call failed. */
+static void
+must(LepStatus status, const LepError *err)
+{
+	if (status == LEP_OK)
+		return;
+	fprintf(stderr, "run_model: %s (status %d)\n%s\n%s\n", err->message, (int) status, err->detail,
+			err->hint);
+	exit(1);
+}
+
+/* Seconds since some moment. */
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
+}
+
+/* Append to the image. */
+static LepStatus
+write_memory(void *ctx, const void *data, size_t len, LepError *err)
+{
+	Memory *memory = ctx;
+
+	(void) err;
+	memcpy(memory->bytes + memory->used, data, len);
+	memory->used += len;
+	return LEP_OK;
+}
+
+/* Make an image of a folder in memory and open it. */
+static void
+open_model(const Options *options, const LepKernels *kernels, LepArena *arena, LepModel *model)
+{
+	static DirFolder dir;
+	static const uint8_t hash[LEP_HASH_BYTES];
+	LepError err = {0};
+	LepSource *source;
+	LepArena source_arena;
+	Memory memory = {NULL, 0};
+	LepSink sink = {write_memory, &memory};
+	uint64_t size;
+	double start;
+
+	if (!dir_folder_open(&dir, options->folder))
+	{
+		fprintf(stderr, "run_model: cannot open folder \"%s\"\n", options->folder);
+		exit(1);
+	}
+	lep_arena_init(&source_arena, &lep_malloc_allocator, 0);
+	start = now();
+	must(lep_source_open(&dir.folder, &source_arena, &source, NULL, &err), &err);
+	fprintf(stderr, "folder read in %.1f ms\n", 1e3 * (now() - start));
+	must(lep_image_size(source, kernels, &size, &err), &err);
+	memory.bytes = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+	start = now();
+	must(lep_image_write(source, kernels, hash, &lep_malloc_allocator, &sink, NULL, &err), &err);
+	fprintf(stderr, "image of %.1f MB written in %.1f ms\n", 1e-6 * (double) size,
+			1e3 * (now() - start));
+	lep_arena_free(&source_arena);
+	start = now();
+	must(lep_image_open(memory.bytes, size, hash, kernels, arena, model, &err), &err);
+	fprintf(stderr, "image opened in %.2f ms, %zu bytes of memory\n", 1e3 * (now() - start),
+			arena->used);
+}
+
+/* Read all texts of stdin and tokenize them. */
+static Text *
+read_texts(const Options *options, const LepModel *model, size_t *n_texts)
+{
+	LepEncoder *encoder = lep_encoder_new(&lep_malloc_allocator);
+	Text *texts = NULL;
+	size_t room = 0;
+	char *line = NULL;
+	size_t line_room = 0;
+	ssize_t len;
+	double seconds = 0;
+	size_t n_tokens = 0;
+
+	*n_texts = 0;
+	while ((len = getdelim(&line, &line_room, options->null ? '\0' : '\n', stdin)) > 0)
+	{
+		LepError err = {0};
+		LepTokens tokens;
+		Text *text;
+		double start = now();
+
+		if (line[len - 1] == (options->null ? '\0' : '\n'))
+			len--;
+		must(lep_encode(model, encoder, line, (size_t) len, true, &tokens, NULL, &err), &err);
+		seconds += now() - start;
+		if (*n_texts == room)
+			texts = realloc(texts, (room = room * 2 + 1024) * sizeof(Text));
+		text = &texts[*n_texts];
+		text->n = tokens.n;
+		if (options->max_tokens > 1 && text->n > options->max_tokens)
+			text->n = options->max_tokens;
+		text->number = (*n_texts)++;
+		text->ids = malloc(text->n * sizeof(int32_t));
+		text->types = malloc(text->n * sizeof(int32_t));
+		memcpy(text->ids, tokens.ids, text->n * sizeof(int32_t));
+		memcpy(text->types, tokens.types, text->n * sizeof(int32_t));
+		text->ids[text->n - 1] = tokens.ids[tokens.n - 1];
+		n_tokens += text->n;
+	}
+	free(line);
+	lep_encoder_free(encoder);
+	fprintf(stderr, "%zu texts, %zu tokens, tokenized in %.1f ms\n", *n_texts, n_tokens,
+			1e3 * seconds);
+	return texts;
+}
+
+/* Order texts by length, then by number. */
+static int
+shorter(const void *a, const void *b)
+{
+	const Text *x = a;
+	const Text *y = b;
+
+	if (x->n != y->n)
+		return x->n < y->n ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Run all texts in batches; out[n_texts, width] by number.  Returns seconds. */
+static double
+run_all(const Options *options, const LepModel *model, const Text *texts, size_t n_texts,
+		float *out)
+{
+	size_t width = lep_desc_width(model->view.desc);
+	size_t room = options->batch_tokens;
+	double start = now();
+	static void *arena;
+	static size_t arena_size;
+
+	for (size_t first = 0; first < n_texts;)
+	{
+		LepError err = {0};
+		size_t n = 0;
+		size_t n_tokens = 0;
+		size_t longest = 0;
+		size_t size;
+		int32_t *ids;
+		int32_t *types;
+		uint32_t *starts;
+		float *values;
+		LepBatch batch;
+
+		while (first + n < n_texts && (n == 0 || n_tokens + texts[first + n].n <= room))
+		{
+			longest = texts[first + n].n > longest ? texts[first + n].n : longest;
+			n_tokens += texts[first + n++].n;
+		}
+		ids = malloc(n_tokens * sizeof(int32_t));
+		types = malloc(n_tokens * sizeof(int32_t));
+		starts = malloc((n + 1) * sizeof(uint32_t));
+		values = malloc(n * width * sizeof(float));
+		starts[0] = 0;
+		for (size_t i = 0; i < n; i++)
+		{
+			memcpy(ids + starts[i], texts[first + i].ids, texts[first + i].n * sizeof(int32_t));
+			memcpy(types + starts[i], texts[first + i].types, texts[first + i].n * sizeof(int32_t));
+			starts[i + 1] = starts[i] + (uint32_t) texts[first + i].n;
+		}
+		batch = (LepBatch){n, n_tokens, ids, types, starts};
+		size = lep_graph_arena_size(model->graph, n_tokens, n, longest);
+		if (size > arena_size)
+		{
+			free(arena);
+			arena = aligned_alloc(LEP_ALIGN, size);
+			arena_size = size;
+		}
+		must(lep_graph_run(model->graph, &batch, arena, arena_size, values, NULL, &err), &err);
+		for (size_t i = 0; i < n; i++)
+			memcpy(out + texts[first + i].number * width, values + i * width,
+				   width * sizeof(float));
+		free(ids);
+		free(types);
+		free(starts);
+		free(values);
+		first += n;
+	}
+	if (options->bench > 0 && arena_size > 0)
+		fprintf(stderr, "arena %.2f MB\n", 1e-6 * (double) arena_size);
+	return now() - start;
+}
+
+/* GFLOP/s of the linear kernel alone at a layer's largest shape. */
+static double
+gemm_speed(const LepKernels *kernels, const LepDesc *desc)
+{
+	size_t d_in = desc->hidden;
+	size_t d_out = desc->intermediate;
+	size_t rows = 96;
+	float *x = calloc(rows * d_in, sizeof(float));
+	float *w = calloc(d_out * d_in, sizeof(float));
+	float *out = calloc(rows * d_out, sizeof(float));
+	void *packed =
+		aligned_alloc(LEP_ALIGN, (kernels->linear_packed_size(d_out, d_in) + 63) / 64 * 64);
+	LepLinear args = {0};
+	double best = 0;
+
+	kernels->linear_pack(w, d_out, d_in, packed);
+	args.x = x;
+	args.ldx = d_in;
+	args.w = packed;
+	args.out = out;
+	args.ldo = d_out;
+	args.n_rows = rows;
+	args.d_in = d_in;
+	args.d_out = d_out;
+	for (int i = 0; i < 200; i++)
+	{
+		double start = now();
+		double speed;
+
+		kernels->linear(&args);
+		speed = 2e-9 * (double) rows * (double) d_in * (double) d_out / (now() - start);
+		best = speed > best ? speed : best;
+	}
+	free(x);
+	free(w);
+	free(out);
+	free(packed);
+	return best;
+}
+
+/* Repeat all texts for some seconds and print the median and best speed. */
+static void
+bench(const Options *options, const LepModel *model, const Text *texts, size_t n_texts, float *out)
+{
+	const LepDesc *desc = model->view.desc;
+	double h = desc->hidden;
+	double flops = 0;
+	double tokens = 0;
+	double times[1000];
+	double start = now();
+	double gemm = gemm_speed(model->kernels, desc);
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_texts; i++)
+	{
+		double len = (double) texts[i].n;
+
+		tokens += len;
+		flops += desc->n_layers *
+				 (len * (8 * h * h + 4 * h * (double) desc->intermediate) + 4 * len * len * h);
+	}
+	while (n < 1000 && (n < 3 || now() - start < options->bench))
+	{
+		double t = run_all(options, model, texts, n_texts, out);
+		size_t at = n++;
+
+		for (; at > 0 && times[at - 1] > t; at--)
+			times[at] = times[at - 1];
+		times[at] = t;
+	}
+	printf("%zu texts, %.0f tokens, %zu runs: median %.0f tokens/s, best %.0f tokens/s, "
+		   "%.1f GFLOP/s, linear kernel alone %.1f GFLOP/s, share %.0f %%\n",
+		   n_texts, tokens, n, tokens / times[n / 2], tokens / times[0], 1e-9 * flops / times[0],
+		   gemm, 100 * 1e-9 * flops / times[0] / gemm);
+}
+
+/* Print the graph. */
+static void
+print_graph(const LepGraph *graph)
+{
+	for (size_t i = 0; i < lep_graph_op_count(graph); i++)
+	{
+		LepOpInfo info;
+
+		lep_graph_op_info(graph, i, &info);
+		printf("%-10s %-60s %-36s %-5s %-10s %10llu %8llu\n", info.op, info.name, info.shape,
+			   info.precision, info.segment, (unsigned long long) info.bytes,
+			   (unsigned long long) info.scratch);
+	}
+}
+
+/* Read the command line. */
+static Options
+read_options(int argc, char **argv)
+{
+	Options options = {NULL, "auto", 2048, 0, 0, false, false};
+
+	for (int i = 1; i < argc; i++)
+	{
+		bool more = i + 1 < argc;
+
+		if (strcmp(argv[i], "--isa") == 0 && more)
+			options.isa = argv[++i];
+		else if (strcmp(argv[i], "--batch-tokens") == 0 && more)
+			options.batch_tokens = strtoul(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--max-tokens") == 0 && more)
+			options.max_tokens = strtoul(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--bench") == 0 && more)
+			options.bench = strtod(argv[++i], NULL);
+		else if (strcmp(argv[i], "--null") == 0)
+			options.null = true;
+		else if (strcmp(argv[i], "--graph") == 0)
+			options.graph = true;
+		else if (options.folder == NULL && argv[i][0] != '-')
+			options.folder = argv[i];
+		else
+			options.folder = "";
+	}
+	if (options.folder == NULL || options.folder[0] == '\0')
+	{
+		fprintf(stderr, "usage: run_model [--isa NAME] [--batch-tokens N] [--max-tokens N] "
+						"[--null] [--graph] [--bench SECONDS] FOLDER < texts\n");
+		exit(2);
+	}
+	return options;
+}
+
+int
+main(int argc, char **argv)
+{
+	Options options = read_options(argc, argv);
+	const LepKernels *kernels;
+	LepArena arena;
+	LepModel model;
+	Text *texts;
+	size_t n_texts;
+	size_t width;
+	char why[256] = "";
+	float *out;
+
+	if (strcmp(options.isa, "blas") == 0 && !lep_blas_load(why, sizeof(why)))
+		fprintf(stderr, "run_model: %s\n", why);
+	kernels = lep_kernels_choose(options.isa);
+	if (kernels == NULL)
+	{
+		fprintf(stderr, "run_model: cannot run kernels \"%s\" here\n", options.isa);
+		return 1;
+	}
+	lep_arena_init(&arena, &lep_malloc_allocator, 0);
+	open_model(&options, kernels, &arena, &model);
+	if (options.graph)
+	{
+		print_graph(model.graph);
+		return 0;
+	}
+	texts = read_texts(&options, &model, &n_texts);
+	width = lep_desc_width(model.view.desc);
+	out = malloc(n_texts * width * sizeof(float) + 1);
+	qsort(texts, n_texts, sizeof(Text), shorter);
+	if (options.bench > 0)
+	{
+		fprintf(stderr, "kernels: %s\n", kernels->isa);
+		bench(&options, &model, texts, n_texts, out);
+		return 0;
+	}
+	run_all(&options, &model, texts, n_texts, out);
+	for (size_t i = 0; i < n_texts; i++)
+		for (size_t j = 0; j < width; j++)
+			printf("%.9g%c", (double) out[i * width + j], j + 1 < width ? ' ' : '\n');
+	return 0;
+}
