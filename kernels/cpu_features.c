@@ -1,0 +1,61 @@
+/*
+ * cpu_features.c: reads CPUID and XGETBV.  Owns the meaning of their bits;
+ * refuses to choose anything (see choose.c).
+ */
+#include "cpu_features.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* Return the register states that the operating system saves (XCR0). */
+static unsigned
+saved_states(void)
+{
+	unsigned low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return low;
+}
+
+LepCpuFeatures
+lep_cpu_features(void)
+{
+	LepCpuFeatures f = {0};
+	unsigned a, b, c, d, highest, states;
+	unsigned vendor[3];
+
+	if (!__get_cpuid(0, &highest, &vendor[0], &vendor[2], &vendor[1]))
+		return f;
+	f.amd = memcmp(vendor, "AuthenticAMD", 12) == 0;
+	f.intel = memcmp(vendor, "GenuineIntel", 12) == 0;
+	if (!__get_cpuid(1, &a, &b, &c, &d))
+		return f;
+	f.family = (int) ((a >> 8 & 15) + ((a >> 8 & 15) == 15 ? a >> 20 & 255 : 0));
+	f.model = (int) ((a >> 4 & 15) | (a >> 12 & 0xf0));
+	/* bit 27 OSXSAVE: XGETBV may be asked */
+	if (highest < 7 || !(c & 1u << 27))
+		return f;
+	states = saved_states();
+	if ((states & 6) != 6)
+		return f;
+	/* FMA, AVX, F16C */
+	if (!(c & 1u << 12) || !(c & 1u << 28) || !(c & 1u << 29))
+		return f;
+	__cpuid_count(7, 0, a, b, c, d);
+	f.avx2 = (b & 1u << 5) != 0;
+	/* F 16, DQ 17, BW 30, VL 31; states: opmask and both halves of zmm */
+	f.avx512 = f.avx2 && (b & 1u << 16) && (b & 1u << 17) && (b & 1u << 30) && (b & 1u << 31) &&
+			   (states & 0xe0) == 0xe0;
+	return f;
+}
+#else
+LepCpuFeatures
+lep_cpu_features(void)
+{
+	LepCpuFeatures f = {0};
+
+	return f;
+}
+#endif

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Cross-compile the kernels and their test for aarch64 and run them under qemu.
+# Needs aarch64-linux-gnu-gcc and qemu-aarch64; says so and succeeds without.
+set -eu
+cd "$(dirname "$0")/../.."
+CC=${ARM_CC:-aarch64-linux-gnu-gcc}
+RUN=${ARM_RUN:-qemu-aarch64}
+if ! command -v "$CC" >/dev/null || ! command -v "$RUN" >/dev/null; then
+	echo "skipped: $CC or $RUN is not installed"
+	exit 0
+fi
+mkdir -p build/arm
+"$CC" -std=gnu99 -O2 -Wall -Wextra -static -o build/arm/test_kernels test/unit/test_kernels.c \
+	kernels/ref.c kernels/portable.c kernels/arm/neon.c kernels/x86/avx2.c kernels/x86/avx512.c \
+	kernels/blas.c kernels/cpu_features.c kernels/choose.c -lm -ldl 2>build/arm/warnings ||
+	{
+		cat build/arm/warnings
+		exit 1
+	}
+exec "$RUN" build/arm/test_kernels
