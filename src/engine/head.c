@@ -11,14 +11,16 @@
 
 #include "head_solve.h"
 
-#define N_FOLDS		5
-#define N_PARTS		(N_FOLDS + 2)
-#define PART_TEST	N_FOLDS		  /* the held-out fifth */
-#define PART_TRAIN	(N_FOLDS + 1) /* rows that every fit before the last learns from */
-#define ALL_PARTS	((UINT32_C(1) << N_PARTS) - 1)
-#define N_STRENGTHS 10 /* 1e-4 ... 1e4 */
-#define MIN_ROWS	10
-#define TEST_SHARE	5 /* one row in five is held out */
+#define N_FOLDS		 5
+#define N_PARTS		 (N_FOLDS + 2)
+#define PART_TEST	 N_FOLDS	   /* the held-out fifth */
+#define PART_TRAIN	 (N_FOLDS + 1) /* rows that every fit before the last learns from */
+#define ALL_PARTS	 ((UINT32_C(1) << N_PARTS) - 1)
+#define N_STRENGTHS	 10 /* 1e-4 ... 1e4 */
+#define MIN_STRENGTH 1e-20
+#define MAX_STRENGTH 1e20
+#define MIN_ROWS	 10
+#define TEST_SHARE	 5 /* one row in five is held out */
 
 /* A fit of the cross-validation; LogisticRegressionCV, too, stops at 100 iterations. */
 static const LepHeadGoal search_goal = {0.1, 0, 100};
@@ -63,14 +65,15 @@ shuffle(size_t *rows, size_t n, uint64_t *state)
 	}
 }
 
-/* Refuse a strength that is not a number. */
+/* Refuse a strength that arithmetic cannot stand. */
 static LepStatus
 check_strength(double c, LepError *err)
 {
-	if (isfinite(c))
+	if (c >= MIN_STRENGTH && c <= MAX_STRENGTH)
 		return LEP_OK;
-	lep_error(err, LEP_BAD_INPUT, "the strength of the penalty is not a finite number");
-	lep_error_hint(err, "Give a positive number, or none to have it chosen.");
+	lep_error(err, LEP_BAD_INPUT, "the strength is out of range");
+	lep_error_detail(err, "It is %g, and must be between %g and %g.", c, MIN_STRENGTH,
+					 MAX_STRENGTH);
 	return LEP_BAD_INPUT;
 }
 
@@ -101,7 +104,7 @@ count_labels(const LepHeadData *data, size_t min_rows, LepArena *arena, size_t *
 	}
 	*counts = lep_arena_array(arena, data->n_labels, sizeof(**counts));
 	if (*counts == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "not enough memory to train the classifier");
+		return lep_head_no_memory(err);
 	for (size_t i = 0; i < data->n_rows; i++)
 	{
 		if (data->y[i] < 0 || (size_t) data->y[i] >= data->n_labels)
@@ -140,7 +143,7 @@ split(const LepHeadData *data, const size_t *counts, uint64_t seed, LepArena *ar
 	size_t seen = 0, begin = 0;
 
 	if (rows == NULL || ends == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "not enough memory to train the classifier");
+		return lep_head_no_memory(err);
 	for (size_t label = 0; label < data->n_labels; label++)
 	{
 		ends[label] = begin;
@@ -254,7 +257,7 @@ lep_head_train(const LepHeadData *data, double c, uint64_t seed, const LepKernel
 	uint32_t *part;
 	size_t *counts;
 	size_t n_dealt = 0, iterations, right;
-	LepStatus status = check_strength(c, err);
+	LepStatus status = c <= 0 ? LEP_OK : check_strength(c, err);
 
 	if (status == LEP_OK)
 		status = count_labels(data, MIN_ROWS, arena, &counts, err);
@@ -262,7 +265,7 @@ lep_head_train(const LepHeadData *data, double c, uint64_t seed, const LepKernel
 		return status;
 	part = lep_arena_array(arena, data->n_rows, sizeof(*part));
 	if (part == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "not enough memory to train the classifier");
+		return lep_head_no_memory(err);
 	status = split(data, counts, seed, arena, part, &n_dealt, err);
 	if (status == LEP_OK)
 		status = lep_head_set_build(set, data, part, N_PARTS, kernels, arena, stop, err);
@@ -270,7 +273,7 @@ lep_head_train(const LepHeadData *data, double c, uint64_t seed, const LepKernel
 		return status;
 	training.theta = lep_arena_array(arena, set->n_vars, sizeof(double));
 	if (training.theta == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "not enough memory to train the classifier");
+		return lep_head_no_memory(err);
 	training.progress = progress;
 	training.stop = stop;
 	training.err = err;
@@ -310,21 +313,19 @@ lep_head_fit(const LepHeadData *data, double c, const LepKernels *kernels, LepAr
 	size_t *counts;
 	LepStatus status = check_strength(c, err);
 
-	if (status == LEP_OK && c <= 0)
-		status = lep_error(err, LEP_BAD_INPUT, "the strength of the penalty is not positive");
 	if (status == LEP_OK)
 		status = count_labels(data, 2, arena, &counts, err);
 	if (status != LEP_OK)
 		return status;
 	part = lep_arena_array(arena, data->n_rows, sizeof(*part)); /* all rows in part 0 */
 	if (part == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "not enough memory to train the classifier");
+		return lep_head_no_memory(err);
 	status = lep_head_set_build(&training.set, data, part, 1, kernels, arena, stop, err);
 	if (status != LEP_OK)
 		return status;
 	training.theta = lep_arena_array(arena, training.set.n_vars, sizeof(double));
 	if (training.theta == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "not enough memory to train the classifier");
+		return lep_head_no_memory(err);
 	training.stop = stop;
 	training.err = err;
 	status = fit(&training, 1, c, &final_goal, iterations);

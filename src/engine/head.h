@@ -55,11 +55,11 @@ typedef struct LepHeadProgress
  * binomial row w1 becomes (-w1/2, +w1/2), which gives the same probabilities);
  * the intercepts' sum is zero.
  *
- * The arena needs some three times the bytes of x, and keeps them.  liblbfgs
+ * The arena needs some two and a half times the bytes of x, and keeps them.  liblbfgs
  * allocates and frees 25 * 8 bytes for every weight on its own.
  *
  * LEP_BAD_INPUT: fewer than two labels or ten rows, a label without rows, a
- * label out of range, c not a number.  LEP_TOO_LARGE: n_labels * (d + 1) above
+ * label or c out of range (c: 1e-20 to 1e20).  LEP_TOO_LARGE: n_labels * (d + 1) above
  * 524,288.  LEP_NOT_FINITE: an x that is not finite, or weights that f32 cannot hold.
  * LEP_NO_CONVERGENCE: a kept fit did not come near its minimum.  w, bias and
  * report hold nothing useful then.
