@@ -288,7 +288,8 @@ check_cover(const Reader *r, const LepTensor *tensors, size_t n, const LepTensor
 
 	for (size_t i = 0; i < n; i++)
 		order[i] = &tensors[i];
-	qsort(order, n, sizeof(*order), compare_places);
+	if (n > 0)
+		qsort(order, n, sizeof(*order), compare_places);
 	for (size_t i = 0; i < n; i++)
 	{
 		if (order[i]->offset != at)
@@ -334,6 +335,8 @@ add_tensors(const Reader *r, json_t *header, size_t file, LepArena *arena, LepTe
 			n_names += strlen(key) + 1;
 		}
 	}
+	if (n == 0)
+		return check_cover(r, NULL, 0, NULL);
 	names = lep_arena_alloc(arena, n_names);
 	order = lep_arena_array(arena, n, sizeof(*order));
 	if (names == NULL || order == NULL || !reserve(set, arena, n))
