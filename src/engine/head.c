@@ -20,7 +20,8 @@
 #define MIN_STRENGTH 1e-20
 #define MAX_STRENGTH 1e20
 #define MIN_ROWS	 10
-#define TEST_SHARE	 5 /* one row in five is held out */
+#define ASK_EVERY	 ((size_t) 1 << 17) /* rows between two questions to stop */
+#define TEST_SHARE	 5					/* one row in five is held out */
 
 /* A fit of the cross-validation; LogisticRegressionCV, too, stops at 100 iterations. */
 static const LepHeadGoal search_goal = {0.1, 0, 100};
@@ -51,18 +52,21 @@ random_below(uint64_t *state, size_t n)
 	return (size_t) (r % n);
 }
 
-/* Shuffle rows[n] (Fisher and Yates). */
-static void
-shuffle(size_t *rows, size_t n, uint64_t *state)
+/* Shuffle rows[n] (Fisher and Yates); false when stopped. */
+static bool
+shuffle(size_t *rows, size_t n, uint64_t *state, const LepStop *stop)
 {
 	for (size_t i = n; i > 1; i--)
 	{
 		size_t j = random_below(state, i);
 		size_t row = rows[i - 1];
 
+		if (i % ASK_EVERY == 0 && lep_stopped(stop))
+			return false;
 		rows[i - 1] = rows[j];
 		rows[j] = row;
 	}
+	return true;
 }
 
 /* Refuse a strength that arithmetic cannot stand. */
@@ -136,7 +140,7 @@ count_labels(const LepHeadData *data, size_t min_rows, LepArena *arena, size_t *
  */
 static LepStatus
 split(const LepHeadData *data, const size_t *counts, uint64_t seed, LepArena *arena, uint32_t *part,
-	  size_t *n_dealt, LepError *err)
+	  size_t *n_dealt, const LepStop *stop, LepError *err)
 {
 	size_t *rows = lep_arena_array(arena, data->n_rows, sizeof(*rows)); /* by label */
 	size_t *ends = lep_arena_array(arena, data->n_labels, sizeof(*ends));
@@ -156,7 +160,8 @@ split(const LepHeadData *data, const size_t *counts, uint64_t seed, LepArena *ar
 	{
 		size_t kept = 0; /* rows[begin .. begin + kept] are not held out */
 
-		shuffle(rows + begin, counts[label], &seed);
+		if (lep_stopped(stop) || !shuffle(rows + begin, counts[label], &seed, stop))
+			return lep_head_cancelled(err);
 		for (size_t i = begin; i < ends[label]; i++)
 		{
 			if (counts[label] > 1 && seen++ % TEST_SHARE == TEST_SHARE - 1)
@@ -266,7 +271,7 @@ lep_head_train(const LepHeadData *data, double c, uint64_t seed, const LepKernel
 	part = lep_arena_array(arena, data->n_rows, sizeof(*part));
 	if (part == NULL)
 		return lep_head_no_memory(err);
-	status = split(data, counts, seed, arena, part, &n_dealt, err);
+	status = split(data, counts, seed, arena, part, &n_dealt, stop, err);
 	if (status == LEP_OK)
 		status = lep_head_set_build(set, data, part, N_PARTS, kernels, arena, stop, err);
 	if (status != LEP_OK)

@@ -181,8 +181,9 @@ LepStatus
 lep_head_set_build(LepHeadSet *set, const LepHeadData *data, const uint32_t *part, size_t n_parts,
 				   const LepKernels *kernels, LepArena *arena, const LepStop *stop, LepError *err)
 {
-	size_t most, n_order = 0;
-	size_t *order; /* [n_rows]: rows by part */
+	size_t ends[LEP_HEAD_MAX_PARTS + 1] = {0}; /* of the parts in order */
+	size_t *order;							   /* [n_rows]: rows by part */
+	size_t most;
 	float *by_row, *by_column;
 	bool ok = true;
 	LepStatus status;
@@ -211,15 +212,18 @@ lep_head_set_build(LepHeadSet *set, const LepHeadData *data, const uint32_t *par
 		return lep_head_no_memory(err);
 	if ((status = measure(set, data, stop, err)) != LEP_OK)
 		return status;
+	for (size_t i = 0; i < data->n_rows; i++)
+		ends[part[i] + 1]++;
+	for (size_t p = 0; p < n_parts; p++)
+		ends[p + 1] += ends[p];
+	for (size_t i = 0; i < data->n_rows; i++)
+		order[ends[part[i]]++] = i;
 	for (uint32_t p = 0; p < n_parts; p++)
 	{
-		size_t first = n_order;
-		size_t n, n_blocks;
+		size_t first = p == 0 ? 0 : ends[p - 1];
+		size_t n = ends[p] - first;
+		size_t n_blocks;
 
-		for (size_t i = 0; i < data->n_rows; i++)
-			if (part[i] == p)
-				order[n_order++] = i;
-		n = n_order - first;
 		n_blocks = (n + most - 1) / most;
 		for (size_t b = 0; b < n_blocks; b++)
 		{
