@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--stride", type=int, default=1, help="measure every n-th batch only (quicker, noisier)")
     parser.add_argument("--arrival", action="store_true", help="batches in arrival order instead of sorted by length")
     parser.add_argument("--sample", type=int, default=32, help="texts a workload compared with sentence-transformers")
-    parser.add_argument("--driver", help="measure this bare engine program instead of a server")
+    parser.add_argument("--driver", help="measure the engine alone, by this program (build/tools/run_model), instead of a server")
     parser.add_argument("--peers-only", action="store_true", help="leave lepton out")
     parser.add_argument("--check", action="store_true", help="exit with status 1 where a bar is missed")
     args = parser.parse_args()
@@ -47,7 +47,6 @@ def main():
     loaded = []
     if args.driver:
         kinds.append("driver")
-        setup["folders"] = {"256": args.folder, "128": str(artefacts.cut_folder(args.folder, 128))}
     elif not args.peers_only:
         kinds.append("lepton")
         setup["models"], loaded = models(args)

@@ -6,6 +6,7 @@ standard output.  Client (for the parent) and engines (in the child) live here; 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -43,7 +44,21 @@ class Client:
 
 # ---------------------------------------------------------------- engines (in the child)
 
-class Peer:
+class Engine:
+    """load() once, use() a workload, then run() its batches; measure() is a run with a clock."""
+
+    def measure(self, batches):
+        """Return elapsed and CPU seconds of a run."""
+        cpu, wall = self.cpu(), time.perf_counter()
+        self.run(batches)
+        return time.perf_counter() - wall, self.cpu() - cpu
+
+    def cpu(self):
+        """Return CPU seconds used so far."""
+        return time.process_time()
+
+
+class Peer(Engine):
     """Tokenise with `tokenizers`, pad, run, pool, normalise: what a Python program does with a runtime."""
 
     def load(self, setup):
@@ -76,10 +91,6 @@ class Peer:
         if not self.setup["normalize"]:
             return total / mask.sum(1, keepdims=True, dtype=np.float32)
         return total / np.linalg.norm(total, axis=1, keepdims=True)
-
-    def cpu(self):
-        """Return CPU seconds used so far."""
-        return time.process_time()
 
 
 class OnnxRuntime(Peer):
@@ -116,7 +127,7 @@ class OpenVino(Peer):
         return self.request.get_output_tensor(0).data
 
 
-class SentenceTransformers:
+class SentenceTransformers(Engine):
     """sentence-transformers' own encode() on PyTorch, f32: the judge of every vector, optionally timed."""
 
     def load(self, setup):
@@ -133,11 +144,8 @@ class SentenceTransformers:
     def run(self, batches):
         return [self.model.encode(batch, batch_size=len(batch), show_progress_bar=False) for batch in batches]
 
-    def cpu(self):
-        return time.process_time()
 
-
-class Lepton:
+class Lepton(Engine):
     """lepton from SQL: an array call a batch, text in and vectors out; client and backend on the same core."""
 
     def load(self, setup):
@@ -157,12 +165,40 @@ class Lepton:
         return time.process_time() + common.cpu_seconds(self.pid)
 
 
+class Driver(Engine):
+    """lepton's engine without a server: the program test/tools/run_model, which makes its own batches."""
+
+    def load(self, setup):
+        self.command = [setup["driver"], "--null", setup["folder"]]
+        self.title = "lepton's engine alone"
+
+    def use(self, workload):
+        self.cut = ["--max-tokens", str(workload["max_tokens"])]
+
+    def ask(self, batches, *more):
+        texts = "\0".join(t for batch in batches for t in batch) + "\0"
+        return subprocess.run([*self.command, *self.cut, *more], input=texts, capture_output=True, text=True,
+                              check=True)
+
+    def run(self, batches):
+        import numpy
+        return [numpy.array([line.split() for line in self.ask(batches).stdout.splitlines()], numpy.float32)]
+
+    def measure(self, batches):
+        """Add the program's own times of tokenising and of running; opening the model is left out."""
+        done = self.ask(batches, "--bench", "0.01")
+        tokens, speed = re.search(r"(\d+) tokens, \d+ runs: median (\d+)", done.stdout).groups()
+        wall = int(tokens) / int(speed) + float(re.search(r"tokenized in ([\d.]+) ms", done.stderr)[1]) / 1e3
+        return wall, wall
+
+
 ENGINES = {
     "ort": lambda: OnnxRuntime("fused.onnx"),
     "ort-plain": lambda: OnnxRuntime("raw.onnx"),
     "openvino": OpenVino,
     "sentence-transformers": SentenceTransformers,
     "lepton": Lepton,
+    "driver": Driver,
 }
 
 
@@ -182,12 +218,12 @@ def serve(engine, setup, answer):
         texts = workload["texts"]
         engine.use(workload)
         batches = [[texts[i] for i in batch] for batch in request["batches"]]
-        cpu, wall = engine.cpu(), time.perf_counter()
-        vectors = engine.run(batches)
-        wall, cpu = time.perf_counter() - wall, engine.cpu() - cpu
         if request["do"] == "vectors":
-            numpy.save(request["path"], numpy.concatenate(vectors))
-        answer({"wall": wall, "cpu": cpu})
+            numpy.save(request["path"], numpy.concatenate(engine.run(batches)))
+            answer({})
+        else:
+            wall, cpu = engine.measure(batches)
+            answer({"wall": wall, "cpu": cpu})
 
 
 def main():
