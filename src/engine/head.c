@@ -24,7 +24,7 @@
 #define TEST_SHARE	 5					/* one row in five is held out */
 
 /* A fit of the cross-validation; LogisticRegressionCV, too, stops at 100 iterations. */
-static const LepHeadGoal search_goal = {0.1, 0, 100};
+static const LepHeadGoal search_goal = {0.05, 0, 100};
 /* A fit that is kept. */
 static const LepHeadGoal final_goal = {1e-4, 1e-4, 3000};
 

@@ -56,7 +56,7 @@ typedef struct LepHeadProgress
  * the intercepts' sum is zero.
  *
  * The arena needs some two and a half times the bytes of x, and keeps them.  liblbfgs
- * allocates and frees 25 * 8 bytes for every weight on its own.
+ * allocates and frees 26 * 8 bytes for every weight on its own.
  *
  * LEP_BAD_INPUT: fewer than two labels or ten rows, a label without rows, a
  * label or c out of range (c: 1e-20 to 1e20).  LEP_TOO_LARGE: n_labels * (d + 1) above

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the trained classifier with scikit-learn on the same embeddings.
 
-    compare_head.py --tool build/head_fit [--embeddings FILE.npz | --emails FILE.jsonl.xz --model FOLDER]
+    compare_head.py --tool build/tools/head_fit [--embeddings FILE.npz | --emails FILE.jsonl.xz --model FOLDER]
 
 Without embeddings it uses the digits that scikit-learn carries.  FILE.npz holds
 x[n, d] and y[n]; e-mails are lines of JSON with text and label.  Rows are
@@ -10,7 +10,8 @@ shuffled once; five in seven are learned, the rest are unseen.
 For each strength: the predictions on the unseen rows, against scikit-learn as it
 comes and against scikit-learn run to a gradient of 1e-9 (the exact minimum).
 Exits with 1 when fewer than 99.9 % of the predictions equal those at the exact
-minimum, when accuracy is below scikit-learn's, or when training takes too long.
+minimum, when accuracy on the unseen rows is below both of scikit-learn's, or when
+training takes too long.
 """
 import argparse
 import json
@@ -94,7 +95,7 @@ def probabilities(x, w, b):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tool", default="build/head_fit")
+    parser.add_argument("--tool", default="build/tools/head_fit")
     parser.add_argument("--kernels", default="auto")
     parser.add_argument("--embeddings")
     parser.add_argument("--emails")
