@@ -74,6 +74,8 @@ bind_slots(const char *image, const LepImageHeader *header, const LepKernels *ke
 		return bad_image(err, "Its sections are not where they belong.");
 	for (uint32_t i = 0; i < graph->n_slots; i++)
 	{
+		if (slots[i].zero != 0)
+			return bad_image(err, "A weight's entry is not clean.");
 		bindings[i].data = image + slots[i].offset;
 		bindings[i].bytes = slots[i].bytes;
 		bindings[i].dtype = (LepDtype) slots[i].dtype;

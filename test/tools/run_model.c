@@ -10,7 +10,6 @@
  *			--graph				print the graph instead
  *			--bench SECONDS		print speed instead of values
  */
-#define _GNU_SOURCE
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
