@@ -15,7 +15,7 @@ CREATE TABLE _lepton.lepton_model (
 	name name NOT NULL UNIQUE,
 	owner regrole NOT NULL,
 	users regrole[] NOT NULL DEFAULT '{}',
-	task text NOT NULL,
+	task text NOT NULL COLLATE "C",
 	is_default boolean NOT NULL DEFAULT false,
 	parent uuid REFERENCES _lepton.lepton_model,
 	recipe text,

@@ -18,4 +18,26 @@
 #define LEPTON_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 16 replaced the ownership check of each catalog by one for all. */
+#include "utils/acl.h"
+#if PG_VERSION_NUM >= 160000
+#define lepton_object_ownercheck object_ownercheck
+#else
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+static inline bool
+lepton_object_ownercheck(Oid class, Oid object, Oid role)
+{
+	if (class == RelationRelationId)
+		return pg_class_ownercheck(object, role);
+	if (class == ProcedureRelationId)
+		return pg_proc_ownercheck(object, role);
+	if (class == TypeRelationId)
+		return pg_type_ownercheck(object, role);
+	return superuser_arg(role);
+}
+#endif
+
 #endif

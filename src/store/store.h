@@ -8,7 +8,7 @@
  *		store_model_close(m);	 -- optional: the transaction's end closes it too
  *
  * Correctness never rests on invalidation: store_model_open reads the catalog row under the active
- * snapshot and compares its id and hash with what is cached.
+ * snapshot and compares its id and hash with what is cached.  README.md has the protocol.
  */
 #ifndef LEPTON_STORE_H
 #define LEPTON_STORE_H
@@ -39,7 +39,7 @@ typedef struct StoreHead
 	int dims;
 	const float *w;		 /* [n_labels, dims] */
 	const float *bias;	 /* [n_labels] */
-	const char **labels; /* [n_labels] */
+	const char **labels; /* [n_labels], UTF-8 */
 } StoreHead;
 
 /* A model this backend may use now. */
@@ -51,6 +51,9 @@ typedef struct StoreModel
 	struct StoreStat *stat; /* where to count */
 } StoreModel;
 
+/* "embed", "classify" */
+const char *store_task_name(LepTask task);
+
 /*
  * Open a model by name, NULL for the default of the task.  Raises when it is
  * not there (naming those that are), when the user may not use it, when it serves another task.
@@ -58,12 +61,17 @@ typedef struct StoreModel
 StoreModel *store_model_open(const char *name, LepTask task);
 /* The same without looking at the task: tokenizing, describing. */
 StoreModel *store_model_open_any(const char *name);
+/* Let go; the cache keeps the model warm. */
+void store_model_close(StoreModel *m);
 
-/* Number of outputs labels and their names, own graph or head alike. */
+/* Number of outputs labels and their names (UTF-8), own graph or head alike. */
 int store_model_label_count(const StoreModel *m);
 const char *store_model_label(const StoreModel *m, int i);
 
-/* Raise unless a model called name could be made now: bad name, taken, or being made elsewhere. */
+/*
+ * Take a name for a model that this transaction will make: raises when the
+ * name is bad, taken, or being made by another session.
+ */
 void store_model_check_new_name(const char *name);
 
 /*
@@ -74,7 +82,7 @@ void store_model_create_head(const char *name, StoreModel *parent, const char **
 							 int n_labels, int dims, const float *w, const float *bias,
 							 const char *recipe);
 
-/* Count work in lepton_stat_models. */
+/* Count work in lepton_stat_models: one call. */
 void store_stat_count(StoreModel *m, uint64 rows, uint64 tokens, uint64 batches, double seconds);
 
 /* Install hooks and settings of the room; called by _PG_init. */

@@ -1,0 +1,349 @@
+/*
+ * catalog.c: reads the rows of _lepton.lepton_model under a given snapshot and
+ * changes the catalog through SPI as its owner.  It keeps no OID between calls, so that
+ * dropping and creating the extension in one session is safe.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "internal.h"
+
+/* Columns of _lepton.lepton_model, in the order of the install script. */
+enum
+{
+	COLUMN_ID = 1,
+	COLUMN_NAME,
+	COLUMN_OWNER,
+	COLUMN_USERS,
+	COLUMN_TASK,
+	COLUMN_IS_DEFAULT,
+	COLUMN_PARENT,
+	COLUMN_RECIPE,
+	COLUMN_HASH
+};
+
+Oid store_model_relation = InvalidOid;
+
+/* Name of a task in the catalog */
+const char *
+store_task_name(LepTask task)
+{
+	return task == LEP_TASK_EMBED ? "embed" : "classify";
+}
+
+/* Raise that the extension is not there */
+static void
+raise_no_extension(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("extension \"lepton\" is not installed in this database"),
+					errhint("Use CREATE EXTENSION lepton.")));
+}
+
+/* OID of a relation of the catalog */
+static Oid
+catalog_relation(Oid schema, const char *name)
+{
+	Oid oid = get_relname_relid(name, schema);
+
+	if (!OidIsValid(oid))
+		raise_no_extension();
+	return oid;
+}
+
+/* OID of the catalog's schema */
+static Oid
+catalog_schema(void)
+{
+	Oid oid = get_namespace_oid(STORE_SCHEMA, true);
+
+	if (!OidIsValid(oid))
+		raise_no_extension();
+	return oid;
+}
+
+/* Look up all OIDs of the catalog */
+void
+store_catalog(StoreCatalog *catalog)
+{
+	Oid schema = catalog_schema();
+
+	catalog->model = catalog_relation(schema, "lepton_model");
+	catalog->model_by_name = catalog_relation(schema, "lepton_model_name_key");
+	catalog->model_by_id = catalog_relation(schema, "lepton_model_pkey");
+	catalog->model_default = catalog_relation(schema, "lepton_model_default");
+	catalog->chunk = catalog_relation(schema, "lepton_model_chunk");
+	catalog->chunk_by_path = catalog_relation(schema, "lepton_model_chunk_pkey");
+}
+
+/* Make sure that a snapshot is active */
+bool
+store_push_snapshot(void)
+{
+	if (ActiveSnapshotSet())
+		return false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
+}
+
+/* Take an advisory lock until the transaction ends */
+bool
+store_lock(StoreLockClass class, uint64 key, bool dont_wait)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key, class);
+	return LockAcquire(&tag, ExclusiveLock, false, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Let go of a lock early */
+void
+store_unlock(StoreLockClass class, uint64 key)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key, class);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
+/* A column that may not be NULL */
+static Datum
+row_column(HeapTuple tuple, int column, TupleDesc desc)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, desc, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column %d of a row of " STORE_SCHEMA ".lepton_model is null", column)));
+	return value;
+}
+
+/* Take a tuple of lepton_model apart */
+static void
+read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
+{
+	bool isnull;
+	Datum parent;
+	bytea *hash;
+	text *task;
+
+	row->id = *DatumGetUUIDP(row_column(tuple, COLUMN_ID, desc));
+	row->name = *DatumGetName(row_column(tuple, COLUMN_NAME, desc));
+	row->owner = DatumGetObjectId(row_column(tuple, COLUMN_OWNER, desc));
+	row->is_default = DatumGetBool(row_column(tuple, COLUMN_IS_DEFAULT, desc));
+	parent = heap_getattr(tuple, COLUMN_PARENT, desc, &isnull);
+	row->has_parent = !isnull;
+	if (row->has_parent)
+		row->parent = *DatumGetUUIDP(parent);
+	else
+		memset(&row->parent, 0, sizeof(row->parent));
+
+	task = DatumGetTextPP(row_column(tuple, COLUMN_TASK, desc));
+	if (VARSIZE_ANY_EXHDR(task) == 5 && memcmp(VARDATA_ANY(task), "embed", 5) == 0)
+		row->task = LEP_TASK_EMBED;
+	else if (VARSIZE_ANY_EXHDR(task) == 8 && memcmp(VARDATA_ANY(task), "classify", 8) == 0)
+		row->task = LEP_TASK_CLASSIFY;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" serves a task that this version of lepton does not know",
+						NameStr(row->name)),
+				 errhint("Update lepton on this server.")));
+
+	hash = DatumGetByteaPP(row_column(tuple, COLUMN_HASH, desc));
+	if (VARSIZE_ANY_EXHDR(hash) != LEP_HASH_BYTES)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("hash of model \"%s\" has %d bytes, expected %d", NameStr(row->name),
+							   (int) VARSIZE_ANY_EXHDR(hash), LEP_HASH_BYTES)));
+	memcpy(row->hash, VARDATA_ANY(hash), LEP_HASH_BYTES);
+
+	if (may_use != NULL)
+	{
+		Datum users = row_column(tuple, COLUMN_USERS, desc);
+
+		*may_use = store_may_use(row->owner, DatumGetArrayTypeP(users));
+	}
+}
+
+/* Find at most one row through an index */
+static bool
+find_row(const char *index, AttrNumber column, RegProcedure equal, Datum value, Snapshot snapshot,
+		 StoreRow *row, bool *may_use)
+{
+	Oid schema = catalog_schema();
+	ScanKeyData key;
+	SysScanDesc scan;
+	Relation relation;
+	HeapTuple tuple;
+
+	store_model_relation = catalog_relation(schema, "lepton_model");
+	relation = table_open(store_model_relation, AccessShareLock);
+	ScanKeyInit(&key, column, BTEqualStrategyNumber, equal, value);
+	scan = systable_beginscan(relation, catalog_relation(schema, index), true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (tuple != NULL)
+		read_row(tuple, RelationGetDescr(relation), row, may_use);
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return tuple != NULL;
+}
+
+/* Find a row by the model's name */
+bool
+store_row_by_name(const char *name, Snapshot snapshot, StoreRow *row, bool *may_use)
+{
+	NameData key;
+
+	/* A longer name can't be in the catalog; it must not match its first 63 bytes. */
+	if (strlen(name) >= NAMEDATALEN)
+		return false;
+	memset(&key, 0, sizeof(key));
+	strlcpy(NameStr(key), name, NAMEDATALEN);
+	return find_row("lepton_model_name_key", COLUMN_NAME, F_NAMEEQ, NameGetDatum(&key), snapshot,
+					row, may_use);
+}
+
+/* Find a row by the model's id */
+bool
+store_row_by_id(const pg_uuid_t *id, Snapshot snapshot, StoreRow *row)
+{
+	return find_row("lepton_model_pkey", COLUMN_ID, F_UUID_EQ, UUIDPGetDatum(id), snapshot, row,
+					NULL);
+}
+
+/* Find the default model of a task */
+bool
+store_row_default(LepTask task, Snapshot snapshot, StoreRow *row, bool *may_use)
+{
+	return find_row("lepton_model_default", COLUMN_TASK, F_TEXTEQ,
+					CStringGetTextDatum(store_task_name(task)), snapshot, row, may_use);
+}
+
+/* Collect the hashes of all models */
+uint8 *
+store_row_hashes(Snapshot snapshot, int *n)
+{
+	Relation relation =
+		table_open(catalog_relation(catalog_schema(), "lepton_model"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
+	int capacity = 16;
+	uint8 *hashes = palloc((Size) capacity * LEP_HASH_BYTES);
+	HeapTuple tuple;
+	StoreRow row;
+
+	*n = 0;
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		read_row(tuple, RelationGetDescr(relation), &row, NULL);
+		if (*n == capacity)
+		{
+			capacity *= 2;
+			hashes = repalloc(hashes, (Size) capacity * LEP_HASH_BYTES);
+		}
+		memcpy(hashes + (Size) *n * LEP_HASH_BYTES, row.hash, LEP_HASH_BYTES);
+		(*n)++;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return hashes;
+}
+
+/* List the names of models, in order */
+char *
+store_row_names(int task, Snapshot snapshot)
+{
+	Oid schema = catalog_schema();
+	Relation relation = table_open(catalog_relation(schema, "lepton_model"), AccessShareLock);
+	Relation index = index_open(catalog_relation(schema, "lepton_model_name_key"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan_ordered(relation, index, snapshot, 0, NULL);
+	StringInfoData names;
+	HeapTuple tuple;
+	StoreRow row;
+	int shown = 0;
+	int more = 0;
+
+	initStringInfo(&names);
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	{
+		read_row(tuple, RelationGetDescr(relation), &row, NULL);
+		if (task >= 0 && row.task != (LepTask) task)
+			continue;
+		if (shown == STORE_HINT_MODELS)
+			more++;
+		else
+			appendStringInfo(&names, "%s\"%s\"", shown++ ? ", " : "", NameStr(row.name));
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	table_close(relation, AccessShareLock);
+	if (shown == 0)
+		return NULL;
+	if (more > 0)
+		appendStringInfo(&names, " and %d more", more);
+	return names.data;
+}
+
+/* Raise that a model is not there */
+void
+store_raise_undefined(const char *name)
+{
+	char *names;
+
+	(void) store_push_snapshot();
+	names = store_row_names(-1, GetActiveSnapshot());
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
+			 names != NULL
+				 ? errhint("Models of this database: %s.", names)
+				 : errhint("This database has no models yet; load one with lepton_load_model.")));
+	pg_unreachable();
+}
+
+/*
+ * Run SQL as the catalog's owner
+ *
+ * An error needs no clean-up here: the end of the (sub)transaction that
+ * it aborts restores the user and the settings.
+ */
+uint64
+store_sql(const char *sql, int n_args, Oid *types, Datum *values, const char *nulls)
+{
+	Relation relation =
+		table_open(catalog_relation(catalog_schema(), "lepton_model"), AccessShareLock);
+	Oid owner = relation->rd_rel->relowner;
+	int guc_level = NewGUCNestLevel();
+	Oid user;
+	int context;
+	int result;
+
+	table_close(relation, NoLock);
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	result = SPI_execute_with_args(sql, n_args, types, values, nulls, false, 0);
+	if (result < 0)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not change the catalog: %s",
+																SPI_result_code_string(result))));
+	AtEOXact_GUC(true, guc_level);
+	SetUserIdAndSecContext(user, context);
+	return SPI_processed;
+}
