@@ -28,7 +28,7 @@ struct LepArenaBlock
 };
 
 /* Format into dst[size] and cut an overlong result at a code point's end. */
-static void
+__attribute__((format(printf, 3, 0))) static void
 format_text(char *dst, size_t size, const char *format, va_list args)
 {
 	int n = vsnprintf(dst, size, format, args);
