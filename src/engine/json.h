@@ -9,6 +9,12 @@
 
 #include "base.h"
 
+/*
+ * The server exports a function json_object of its own, and a library loaded
+ * into it would call that one instead of jansson's.
+ */
+#define json_object() json_pack("{}")
+
 /* Parse text[len]; duplicate keys, NUL in keys, trailing text and depth over 64 are LEP_BAD_FILE. */
 LepStatus lep_json_parse(const char *file, const char *text, size_t len, json_t **out,
 						 LepError *err);
