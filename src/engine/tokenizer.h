@@ -73,12 +73,18 @@ LepStatus lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, L
 /* Number of special tokens that the template adds to one text. */
 size_t lep_tokenizer_special_count(const LepTokenizer *tok);
 
+/* Largest segment id that lep_tokenize can give; must be below the model's type_vocab_size. */
+size_t lep_tokenizer_max_type(const LepTokenizer *tok);
+
 LepTokenScratch *lep_token_scratch_new(const LepAllocator *allocator);
 void lep_token_scratch_free(LepTokenScratch *scratch);
 
 /*
  * Tokenize text[len], UTF-8 (invalid bytes are LEP_BAD_INPUT).  Linear in
- * len.  With right truncation the text behind the last kept token is not read.
+ * len.  With right truncation the text well behind the last kept token is not
+ * read, unless the tokenizer's rules need it (no splitting at white space,
+ * added tokens looked for in normalised text).  max_tokens must leave room
+ * for the special tokens, LEP_BAD_INPUT otherwise; texts of 4 GB are LEP_TOO_LARGE.
  */
 LepStatus lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text,
 					   size_t len, const LepTokenizeOptions *options, LepTokens *out,

@@ -1,0 +1,423 @@
+/*
+ * tokenizer_pack.c: packs what the files say (LepTokenizerSpec) into a blob:
+ * tries, byte tables, template; knows neither JSON nor vocab.txt.
+ *
+ * Added tokens get their ids here by the rules of the AddedVocabulary of
+ * `tokenizers`: that of the vocabulary's entry, else the next free one,
+ * whatever the file claims.
+ */
+#define LEPTON_ENGINE_SOURCE
+#include "json.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "tokenizer_tables.h"
+#include "unicode.h"
+#include "utf8.h"
+
+#define BLOB_ALIGN	((size_t) 64)
+#define QUOTED_SIZE 272
+
+/* An added token that stayed, with the text it is looked for by. */
+typedef struct Kept
+{
+	int64_t id;
+	const LepSpecAdded *token;
+	const char *pattern; /* [pattern_len] */
+	size_t pattern_len;
+} Kept;
+
+typedef struct Packer
+{
+	LepTokenizerSpec *spec;
+	size_t vocab_size;
+	LepArena work; /* freed at the end */
+	Kept *kept;	   /* [n_kept] */
+	size_t n_kept;
+	LepTrieUnit *words, *raw, *normal;
+	size_t n_words, n_raw, n_normal;
+	struct LepTokenizerTables head;
+	LepError *err;
+} Packer;
+
+/* Say that memory ran out. */
+static LepStatus
+no_memory(LepError *err)
+{
+	return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
+}
+
+/* Check that a producible id is a row of the embedding. */
+static LepStatus
+check_id(const Packer *p, int64_t id, const char *token, size_t len)
+{
+	char quoted[QUOTED_SIZE];
+
+	if (id >= 0 && (uint64_t) id < p->vocab_size)
+		return LEP_OK;
+	lep_error(p->err, LEP_BAD_FILE, "token of file \"%s\" has no row in the embedding",
+			  p->spec->file);
+	lep_error_detail(p->err, "Token \"%s\" has id %lld; the embedding has %zu rows.",
+					 lep_error_quote(quoted, sizeof(quoted), token, len), (long long) id,
+					 p->vocab_size);
+	return LEP_BAD_FILE;
+}
+
+/* Find word in the sorted vocabulary; NULL when it is not there. */
+static const LepTrieKey *
+find_word(const LepTokenizerSpec *spec, const char *word, size_t len)
+{
+	size_t low = 0;
+	size_t high = spec->n_vocab;
+
+	while (low < high)
+	{
+		size_t middle = low + (high - low) / 2;
+		const LepTrieKey *key = &spec->vocab[middle];
+		size_t shorter = key->len < len ? key->len : len;
+		int order = shorter > 0 ? memcmp(key->bytes, word, shorter) : 0;
+
+		if (order == 0 && key->len == len)
+			return key;
+		if (order < 0 || (order == 0 && key->len < len))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* Normalise content[len] with the spec's steps into the arena. */
+static LepStatus
+normalize_content(Packer *p, const char *content, size_t len, const char **out, size_t *out_len)
+{
+	LepCharBuffer chars;
+	LepStatus status;
+	char *bytes;
+	size_t n = 0;
+
+	lep_chars_init(&chars, p->work.allocator);
+	status = lep_chars_load(&chars, content, 0, len, NULL, p->err);
+	if (status == LEP_OK)
+		status = lep_chars_normalize(&chars, p->spec->steps, p->spec->n_steps, NULL, p->err);
+	if (status == LEP_OK)
+	{
+		bytes = lep_arena_array(&p->work, chars.n + 1, 4);
+		if (bytes == NULL)
+			status = no_memory(p->err);
+		for (size_t i = 0; i < chars.n && bytes != NULL; i++)
+			n += lep_utf8_encode(chars.chars[i].c, (unsigned char *) bytes + n);
+		*out = bytes;
+		*out_len = n;
+	}
+	lep_chars_free(&chars);
+	return status;
+}
+
+/* Refuse an added token that lepton does not look for. */
+static LepStatus
+refuse_added(const Packer *p, const LepSpecAdded *token, const char *why)
+{
+	char quoted[QUOTED_SIZE];
+
+	lep_error(p->err, LEP_UNSUPPORTED, "added token of file \"%s\" is not supported",
+			  p->spec->file);
+	lep_error_detail(p->err, "Token \"%s\" %s.",
+					 lep_error_quote(quoted, sizeof(quoted), token->content, token->len), why);
+	return LEP_UNSUPPORTED;
+}
+
+/* Do two added tokens ask for the same? */
+static bool
+same_token(const LepSpecAdded *a, const LepSpecAdded *b)
+{
+	return a->flags == b->flags && a->len == b->len && memcmp(a->content, b->content, a->len) == 0;
+}
+
+/*
+ * Add the tokens one after another.  by_content maps a content to its id,
+ * by_id an id (in decimal) to its place in kept: as the library's two maps do.
+ */
+static LepStatus
+add_tokens(Packer *p, json_t *by_content, json_t *by_id)
+{
+	LepTokenizerSpec *spec = p->spec;
+	int64_t next_id = (int64_t) spec->n_vocab;
+
+	p->kept = lep_arena_array(&p->work, spec->n_added + 1, sizeof(Kept));
+	if (p->kept == NULL)
+		return no_memory(p->err);
+	for (size_t i = 0; i < spec->n_added; i++)
+	{
+		const LepSpecAdded *token = &spec->added[i];
+		const json_t *known = json_object_getn(by_content, token->content, token->len);
+		const LepTrieKey *word = find_word(spec, token->content, token->len);
+		char key[24];
+		const json_t *place;
+		Kept *kept;
+		int64_t id;
+		LepStatus status;
+
+		if (token->len == 0)
+			continue;
+		if (known != NULL)
+			id = json_integer_value(known);
+		else
+			id = word != NULL ? word->value : next_id++;
+		snprintf(key, sizeof(key), "%lld", (long long) id);
+		place = json_object_get(by_id, key);
+		if (place == NULL)
+		{
+			kept = &p->kept[p->n_kept];
+			if (json_object_set_new(by_id, key, json_integer((json_int_t) p->n_kept++)) != 0)
+				return no_memory(p->err);
+		}
+		else
+			kept = &p->kept[json_integer_value(place)];
+		if (known != NULL && kept->token != NULL && same_token(kept->token, token))
+			continue;
+		kept->id = id;
+		kept->token = token;
+		if (json_object_setn_new(by_content, token->content, token->len, json_integer(id)) != 0)
+			return no_memory(p->err);
+		status = check_id(p, id, token->content, token->len);
+		if (status != LEP_OK)
+			return status;
+		/* A form that normalising gave once stays with the id, even for a later content. */
+		if (token->flags & LEP_ADDED_NORMALIZED)
+		{
+			const char *form;
+			size_t form_len;
+
+			status = normalize_content(p, token->content, token->len, &form, &form_len);
+			if (status != LEP_OK)
+				return status;
+			if (form_len != token->len || memcmp(form, token->content, form_len) != 0)
+			{
+				kept->pattern = form;
+				kept->pattern_len = form_len;
+			}
+		}
+	}
+	return LEP_OK;
+}
+
+/* Build the trie of the kept tokens that are normalized or are not. */
+static LepStatus
+build_added(Packer *p, bool normalized, LepTrieUnit **units, size_t *n_units)
+{
+	LepTrieKey *keys = lep_arena_array(&p->work, p->n_kept + 1, sizeof(LepTrieKey));
+	size_t n = 0;
+
+	*n_units = 0;
+	if (keys == NULL)
+		return no_memory(p->err);
+	for (size_t i = 0; i < p->n_kept; i++)
+	{
+		const Kept *kept = &p->kept[i];
+		bool by_form = normalized && kept->pattern != NULL;
+
+		if (((kept->token->flags & LEP_ADDED_NORMALIZED) != 0) != normalized)
+			continue;
+		keys[n].bytes = by_form ? kept->pattern : kept->token->content;
+		keys[n].len = by_form ? kept->pattern_len : kept->token->len;
+		keys[n].value = (int32_t) i;
+		if (keys[n].len == 0)
+			return refuse_added(p, kept->token, "is empty once normalized");
+		if (keys[n].len > LEP_ADDED_BYTES_MAX)
+			return refuse_added(p, kept->token, "is longer than 256 bytes");
+		n++;
+	}
+	if (n == 0)
+		return LEP_OK;
+	lep_trie_sort(keys, n);
+	for (size_t i = 1; i < n; i++)
+		if (keys[i].len == keys[i - 1].len &&
+			memcmp(keys[i].bytes, keys[i - 1].bytes, keys[i].len) == 0)
+			return refuse_added(p, p->kept[keys[i].value].token,
+								"reads as another added token once normalized");
+	return lep_trie_build(keys, n, &p->work, units, n_units, p->err);
+}
+
+/* Build the vocabulary's trie; find the unknown token and where continuing pieces start. */
+static LepStatus
+build_words(Packer *p)
+{
+	LepTokenizerSpec *spec = p->spec;
+	const LepTrieKey *unknown;
+	uint32_t node = LEP_TRIE_ROOT;
+	LepStatus status;
+
+	for (size_t i = 0; i < spec->n_vocab; i++)
+	{
+		status = check_id(p, spec->vocab[i].value, spec->vocab[i].bytes, spec->vocab[i].len);
+		if (status != LEP_OK)
+			return status;
+	}
+	lep_trie_sort(spec->vocab, spec->n_vocab);
+	unknown = find_word(spec, spec->unk_token, strlen(spec->unk_token));
+	if (unknown == NULL)
+	{
+		char quoted[QUOTED_SIZE];
+
+		lep_error(p->err, LEP_BAD_FILE, "vocabulary of file \"%s\" lacks the unknown token",
+				  spec->file);
+		lep_error_detail(
+			p->err, "None of its %zu entries is \"%s\".", spec->n_vocab,
+			lep_error_quote(quoted, sizeof(quoted), spec->unk_token, strlen(spec->unk_token)));
+		return LEP_BAD_FILE;
+	}
+	p->head.unk_id = unknown->value;
+	status = lep_trie_build(spec->vocab, spec->n_vocab, &p->work, &p->words, &p->n_words, p->err);
+	if (status != LEP_OK)
+		return status;
+	for (const char *c = spec->prefix; *c != '\0' && node != LEP_TRIE_NONE; c++)
+		node = lep_trie_step(p->words, p->n_words, node, (unsigned char) *c);
+	p->head.continuing = node;
+	return LEP_OK;
+}
+
+/* Ask the normaliser and the splits what each ASCII byte is by itself. */
+static LepStatus
+classify_bytes(Packer *p)
+{
+	LepTokenizerSpec *spec = p->spec;
+	bool drops = (spec->splits & (LEP_SPLIT_SPACE | LEP_SPLIT_WORDS)) != 0;
+
+	p->head.streaming = drops && p->n_normal == 0;
+	p->head.fast = p->head.streaming && !(spec->splits & LEP_SPLIT_WORDS);
+	/* A composition can turn punctuation into a letter, so that a word goes on. */
+	for (size_t i = 0; i < spec->n_steps; i++)
+		if (spec->steps[i] == LEP_NORM_NFC || spec->steps[i] == LEP_NORM_NFKC)
+			p->head.fast = 0;
+	for (unsigned b = 0; b < 0x80; b++)
+	{
+		char byte = (char) b;
+		const char *form;
+		size_t len;
+		uint32_t flags;
+		LepStatus status = normalize_content(p, &byte, 1, &form, &len);
+
+		if (status != LEP_OK)
+			return status;
+		if (len != 1 || (unsigned char) form[0] >= 0x80)
+			continue;
+		flags = lep_char_flags((unsigned char) form[0]);
+		p->head.fold[b] = (uint8_t) form[0];
+		if (drops && (flags & LEP_UC_SPACE))
+			p->head.kind[b] = LEP_BYTE_SPACE;
+		else if ((spec->splits & LEP_SPLIT_PUNCT) && (flags & LEP_UC_PUNCT))
+			p->head.kind[b] = LEP_BYTE_ALONE;
+		else
+			p->head.kind[b] = LEP_BYTE_WORD;
+	}
+	return LEP_OK;
+}
+
+/* Reserve an aligned section of n elements of size bytes behind *size bytes of blob. */
+static bool
+place(LepSection *section, size_t n, size_t element, size_t *size)
+{
+	size_t bytes;
+
+	section->offset = *size;
+	section->n = n;
+	return lep_mul(n, element, &bytes) && lep_add(*size, bytes, size) &&
+		   lep_add(*size, BLOB_ALIGN - 1, size) && (*size &= ~(BLOB_ALIGN - 1), true);
+}
+
+/* Copy a section's content into the blob. */
+static void
+fill(char *blob, LepSection section, const void *content, size_t element)
+{
+	if (section.n > 0)
+		memcpy(blob + section.offset, content, section.n * element);
+}
+
+/* Check the template and write header and sections. */
+static LepStatus
+write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
+{
+	LepTokenizerSpec *spec = p->spec;
+	struct LepTokenizerTables *head = &p->head;
+	size_t size = (sizeof(*head) + BLOB_ALIGN - 1) & ~(BLOB_ALIGN - 1);
+	LepAdded *added;
+	LepStatus status;
+
+	for (size_t i = 0; i < spec->n_pieces; i++)
+	{
+		if ((uint32_t) spec->pieces[i].type > head->max_type)
+			head->max_type = (uint32_t) spec->pieces[i].type;
+		if (spec->pieces[i].id == LEP_PIECE_TEXT)
+			continue;
+		head->special++;
+		status = check_id(p, spec->pieces[i].id, "(template)", 10);
+		if (status != LEP_OK)
+			return status;
+	}
+	if (!place(&head->words, p->n_words, sizeof(LepTrieUnit), &size) ||
+		!place(&head->raw, p->n_raw, sizeof(LepTrieUnit), &size) ||
+		!place(&head->normal, p->n_normal, sizeof(LepTrieUnit), &size) ||
+		!place(&head->added, p->n_kept, sizeof(LepAdded), &size) ||
+		!place(&head->pieces, spec->n_pieces, sizeof(LepPiece), &size))
+		return no_memory(p->err);
+	head->magic = LEP_TOKENIZER_MAGIC;
+	head->version = LEP_TOKENIZER_VERSION;
+	head->size = size;
+	head->n_steps = (uint32_t) spec->n_steps;
+	memcpy(head->steps, spec->steps, spec->n_steps);
+	head->splits = spec->splits;
+	head->truncate_left = spec->truncate_left;
+	head->max_chars = spec->max_chars < UINT32_MAX ? (uint32_t) spec->max_chars : UINT32_MAX;
+	head->n_ids = p->vocab_size < INT32_MAX ? (uint32_t) p->vocab_size : INT32_MAX;
+	added = lep_arena_array(&p->work, p->n_kept + 1, sizeof(LepAdded));
+	*blob = lep_arena_alloc(arena, size);
+	if (*blob == NULL || added == NULL)
+		return no_memory(p->err);
+	for (size_t i = 0; i < p->n_kept; i++)
+	{
+		added[i].id = (int32_t) p->kept[i].id;
+		added[i].flags = p->kept[i].token->flags;
+		if (!(added[i].flags & LEP_ADDED_NORMALIZED))
+			head->first_raw[(unsigned char) p->kept[i].token->content[0]] = 1;
+	}
+	memcpy(*blob, head, sizeof(*head));
+	fill(*blob, head->words, p->words, sizeof(LepTrieUnit));
+	fill(*blob, head->raw, p->raw, sizeof(LepTrieUnit));
+	fill(*blob, head->normal, p->normal, sizeof(LepTrieUnit));
+	fill(*blob, head->added, added, sizeof(LepAdded));
+	fill(*blob, head->pieces, spec->pieces, sizeof(LepPiece));
+	*blob_size = size;
+	return LEP_OK;
+}
+
+/* Pack spec into a blob. */
+LepStatus
+lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, void **blob,
+				   size_t *blob_size, LepError *err)
+{
+	Packer p = {.spec = spec, .err = err};
+	json_t *by_content = json_object();
+	json_t *by_id = json_object();
+	LepStatus status;
+
+	*blob = NULL;
+	*blob_size = 0;
+	p.vocab_size = vocab_size < INT32_MAX ? vocab_size : INT32_MAX;
+	lep_arena_init(&p.work, arena->allocator, 0);
+	status = by_content != NULL && by_id != NULL ? build_words(&p) : no_memory(err);
+	if (status == LEP_OK)
+		status = add_tokens(&p, by_content, by_id);
+	if (status == LEP_OK)
+		status = build_added(&p, false, &p.raw, &p.n_raw);
+	if (status == LEP_OK)
+		status = build_added(&p, true, &p.normal, &p.n_normal);
+	if (status == LEP_OK)
+		status = classify_bytes(&p);
+	if (status == LEP_OK)
+		status = write_blob(&p, arena, blob, blob_size);
+	json_decref(by_content);
+	json_decref(by_id);
+	lep_arena_free(&p.work);
+	return status;
+}
