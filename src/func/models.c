@@ -82,6 +82,7 @@ lepton_load_model_path(PG_FUNCTION_ARGS)
 	folder = store_directory_open(path);
 	SPI_connect();
 	store_load(name, folder);
+	store_directory_close(folder);
 	result = model_row(fcinfo, name, context);
 	SPI_finish();
 	PG_RETURN_DATUM(result);

@@ -261,3 +261,14 @@ store_directory_open(const char *path)
 	walk(directory, NULL);
 	return &directory->folder;
 }
+
+/* Close the file that is open */
+void
+store_directory_close(LepFolder *folder)
+{
+	Directory *directory = folder->ctx;
+
+	if (directory->file >= 0)
+		CloseTransientFile(directory->fd);
+	directory->file = -1;
+}

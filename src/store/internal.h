@@ -87,6 +87,7 @@ void store_chunks_write(const pg_uuid_t *id, LepFolder *folder, uint8 *hash, uin
 /* directory.c and table.c: folders to load from; palloc'd */
 
 LepFolder *store_directory_open(const char *path);
+void store_directory_close(LepFolder *folder);
 LepFolder *store_table_open(Oid relation);
 
 /* load.c */
