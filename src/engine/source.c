@@ -523,23 +523,21 @@ read_weights(Opening *o)
 	return status;
 }
 
-/* Learn how the encoder's tensors are named and in which type most weights are. */
+/* Learn whether tensors bear the family's prefix and in which type most weights are. */
 static void
 look_at_weights(Opening *o)
 {
 	static const char *const names[] = {"f32", "f16", "bf16"};
-	char probe[128];
+	const char *prefix = o->family->prefix;
 	uint64_t bytes[3] = {0};
 	LepTensorType most = LEP_TENSOR_F32;
 
-	snprintf(probe, sizeof(probe), "%s%s", o->family->prefix, o->family->probe);
-	if (lep_tensor_find(o->s->tensors, o->family->probe) == NULL &&
-		lep_tensor_find(o->s->tensors, probe) != NULL)
-		snprintf(o->s->prefix, sizeof(o->s->prefix), "%s", o->family->prefix);
 	for (size_t i = 0; i < lep_tensor_count(o->s->tensors); i++)
 	{
 		const LepTensor *t = lep_tensor_at(o->s->tensors, i);
 
+		if (strncmp(t->name, prefix, strlen(prefix)) == 0)
+			snprintf(o->s->prefix, sizeof(o->s->prefix), "%s", prefix);
 		if (t->type < LEP_TENSOR_OTHER)
 			bytes[t->type] += t->size;
 	}

@@ -23,7 +23,7 @@ typedef struct LepSource
 	size_t tokenizer_size;
 	LepTensorSet *tensors;						   /* of the transformer */
 	LepTensorSet *module_tensors[LEP_MAX_MODULES]; /* NULL where a module has no weights */
-	char prefix[32]; /* what stands before "embeddings." in the tensor names: "", "bert." ... */
+	char prefix[32]; /* what may stand before the encoder's tensor names: "", "bert." ... */
 	char stored[8];	 /* dtype of most weights, for people: "f32", "f16", "bf16" */
 } LepSource;
 
@@ -35,9 +35,9 @@ LepStatus lep_source_open(LepFolder *folder, LepArena *arena, LepSource **source
 						  const LepStop *stop, LepError *err);
 
 /*
- * Find a tensor of the transformer, "" or the source's prefix in front, and check its
- * type and shape; err names the tensor, what was found and what was expected.
- * n_dims 1 or 2; d1 is ignored for 1.
+ * Find a tensor, for the transformer's with or without the source's prefix in front, under its
+ * own or its older name (LayerNorm.gamma and beta), and check its type and shape; err names
+ * the tensor, what was found and what was expected.  n_dims 1 or 2; d1 is ignored for 1.
  */
 LepStatus lep_source_tensor(const LepSource *source, const LepTensorSet *set, const char *name,
 							uint32_t n_dims, uint64_t d0, uint64_t d1, const LepTensor **tensor,

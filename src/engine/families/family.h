@@ -16,7 +16,6 @@ typedef struct LepFamily
 {
 	const char *model_type; /* of config.json */
 	const char *prefix;		/* the encoder's place in models with a head: "bert." */
-	const char *probe;		/* a tensor every model has, to find the prefix by */
 
 	/* Architectures, NULL terminated: served by the encoder alone; with their classifier. */
 	const char *const *embed;
