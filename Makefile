@@ -37,12 +37,14 @@ SHLIB_LINK += -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lpthread -lstdc++
 else
 OBJS += kernels/cuda/absent.o
 endif
-EXTRA_CLEAN = $(CUDA_OBJS) kernels/cuda/absent.o kernels/cuda/absent.bc build
+EXTRA_CLEAN = $(CUDA_OBJS) kernels/cuda/absent.o kernels/cuda/absent.bc build/san build/opt build/fuzzed build/fuzz build/unit build/tools build/arm
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test
+REGRESS_OPTS = --inputdir=test --load-extension=lepton
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test
+ISOLATION_OPTS = --inputdir=test --load-extension=lepton
+# Where the isolation tests find their models: a server on this machine.
+installcheck: export PGOPTIONS := -c lepton_test.data=$(abspath test/data)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

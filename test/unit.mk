@@ -4,7 +4,6 @@
 #	make tools		build the command line tools of test/tools and bench
 #	make fuzz		build the fuzzers (clang)
 #	make fuzz-replay	run every fuzzer over its stored corpus
-#	make unit-arm		build the kernels' tests for 64-bit ARM and run them in an emulator
 
 UNIT_CC ?= gcc
 UNIT_CFLAGS = -std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -fno-omit-frame-pointer
@@ -48,30 +47,13 @@ build/fuzz/%: build/fuzzed/test/fuzz/%.o $(FLOOR_SRCS:%.c=build/fuzzed/%.o)
 	@mkdir -p $(@D)
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(ENGINE_LIBS)
 
-# Tests that need nothing but the kernels; ARM has no libraries here.
-ARM_CC ?= aarch64-linux-gnu-gcc
-ARM_RUN ?= qemu-aarch64
-ARM_TESTS = $(patsubst test/unit/%.c,build/arm/%,$(sort $(wildcard test/unit/test_kernel*.c)))
-ARM_OBJS = $(KERNEL_OBJS:%.o=build/arm/%.o)
-
-build/arm/%.o: %.c $(FLOOR_HDRS)
-	@mkdir -p $(@D)
-	$(ARM_CC) $(TOOL_CFLAGS) -c -o $@ $<
-
-build/arm/%: build/arm/test/unit/%.o $(ARM_OBJS)
-	@mkdir -p $(@D)
-	$(ARM_CC) -static -o $@ $^ -lm -ldl
-
-.PHONY: unit unit-arm tools fuzz fuzz-replay
+.PHONY: unit tools fuzz fuzz-replay
 .SECONDARY:
 tools: $(TOOLS)
 fuzz: $(FUZZERS)
 
 unit: $(UNIT_TESTS)
 	@status=0; for t in $(UNIT_TESTS); do echo "# $$t"; $$t || status=1; done; exit $$status
-
-unit-arm: $(ARM_TESTS)
-	@status=0; for t in $(ARM_TESTS); do echo "# $$t"; $(ARM_RUN) $$t || status=1; done; exit $$status
 
 fuzz-replay: $(FUZZERS)
 	@status=0; for f in $(FUZZERS); do n=$$(basename $$f); echo "# $$n"; \
