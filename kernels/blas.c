@@ -127,7 +127,7 @@ lep_blas_load(char *why, size_t why_size)
 		dlclose(library);
 		return false;
 	}
-	table = *lep_kernels_choose("auto");
+	table = *lep_kernels_choose("auto"); /* not blas: loaded is still false */
 	table.isa = "blas";
 	table.layout = "f32rows";
 	table.same_bits = false;

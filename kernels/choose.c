@@ -2,9 +2,8 @@
  * choose.c: picks a table of kernels by name or by speed.  Owns the order of
  * preference; refuses to measure at run time (bench/kernels.c measures).
  *
- * On every CPU measured AVX-512 beats AVX2 and both beat OpenBLAS at the
- * shapes of encoders, so "auto" never means "blas"; kernels/README.md has the
- * figures.
+ * AVX-512 beats AVX2 and both beat OpenBLAS at the shapes of encoders, but
+ * OpenBLAS beats the portable kernels; kernels/README.md has the figures.
  */
 #include <string.h>
 
@@ -20,7 +19,7 @@ static const char *const names[] = {"auto", "reference", "portable",
 #endif
 									"blas", NULL};
 
-/* Return the fastest own kernels that run here. */
+/* Return the fastest kernels that run here; OpenBLAS counts once it is loaded. */
 static const LepKernels *
 fastest(void)
 {
@@ -31,10 +30,12 @@ fastest(void)
 		return &lep_kernels_avx512;
 	if (cpu.avx2)
 		return &lep_kernels_avx2;
-#elif defined(__aarch64__)
-	return &lep_kernels_neon;
 #endif
-	return &lep_kernels_portable;
+#if defined(__aarch64__)
+	return &lep_kernels_neon;
+#else
+	return lep_kernels_blas() ? lep_kernels_blas() : &lep_kernels_portable;
+#endif
 }
 
 const LepKernels *

@@ -150,7 +150,8 @@ typedef struct LepKernels
 /*
  * The kernels called name, or NULL when name is unknown or this CPU (or
  * operating system) cannot run them.  "auto" is the fastest that can run.
- * "blas" needs lep_blas_load() to have succeeded.
+ * "blas" needs lep_blas_load() to have succeeded; "auto" means it only where
+ * that has been called and the portable kernels are the only own ones.
  */
 const LepKernels *lep_kernels_choose(const char *name);
 
@@ -159,7 +160,8 @@ const char *const *lep_kernels_names(void);
 
 /*
  * Load OpenBLAS with one thread, once per process; false with a reason in why
- * when it is not there.  Never call it in a process that will fork.
+ * when it is not there.  Never call it in a process that will fork.  Worth a
+ * call when lep_kernels_choose("auto") is "portable".
  */
 bool lep_blas_load(char *why, size_t why_size);
 

@@ -28,7 +28,7 @@ typedef __mmask16 VM;
 
 #define REG	  "zmm"
 #define BYTES "64"
-#define AHEAD "1024"
+#define AHEAD "8192"
 #define B0	  "28"
 #define B1	  "29"
 #define A0	  "30"
