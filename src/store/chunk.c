@@ -62,8 +62,8 @@ typedef struct ChunkRead
 } ChunkRead;
 
 /* Raise that the chunks of a model are not what was loaded */
-static void raise_damaged(const char *name, const char *detail, ...) pg_attribute_printf(2, 3)
-	pg_attribute_noreturn();
+static void raise_damaged(const char *name, const char *detail, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
 
 static void
 raise_damaged(const char *name, const char *detail, ...)

@@ -88,7 +88,8 @@ static const char *const dependents_sql =
 	"  WHERE t.typdefaultbin IS NOT NULL"
 	" UNION ALL SELECT d.classid, d.objid, 0, p.prrelid, p.prqual::text, NULL"
 	" FROM d JOIN pg_publication_rel p ON d.classid = 'pg_publication_rel'::regclass"
-	"  AND p.oid = d.objid WHERE p.prqual IS NOT NULL";
+	"  AND p.oid = d.objid WHERE p.prqual IS NOT NULL"
+	" ORDER BY 1, 2, 3";
 
 /* What the walk looks for. */
 typedef struct Search

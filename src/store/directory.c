@@ -116,7 +116,7 @@ static void
 walk(Directory *directory, const char *below)
 {
 	char *path = below ? psprintf("%s/%s", directory->path, below) : pstrdup(directory->path);
-	DIR *dir = AllocateDir(path);
+	DIR *dir = AllocateDir(path[0] ? path : "/");
 	struct dirent *entry;
 
 	if (dir == NULL)
@@ -251,7 +251,15 @@ store_directory_open(const char *path)
 	if (clean[0] == '\0')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("path of a model's folder must not be empty")));
+	if (strlen(clean) >= MAXPGPATH)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NAME_TOO_LONG), errmsg("path of a model's folder is too long"),
+			 errdetail("It has %zu bytes; at most %d are allowed.", strlen(clean), MAXPGPATH - 1)));
 	canonicalize_path(clean);
+	/* What is appended begins with a slash. */
+	if (strcmp(clean, "/") == 0)
+		clean[0] = '\0';
 	directory->path = clean;
 	directory->capacity = 16;
 	directory->folder.files = palloc(sizeof(LepFile) * directory->capacity);

@@ -99,6 +99,18 @@ hash_known(const char *digits, const uint8 *hashes, int n)
 	return false;
 }
 
+/* Tell whether an image is of a model that this transaction drops: its commit removes it */
+static bool
+is_pending(const char *digits)
+{
+	ListCell *cell;
+
+	foreach (cell, pending)
+		if (hash_known(digits, ((Pending *) lfirst(cell))->hash, 1))
+			return true;
+	return false;
+}
+
 /*
  * Remove what nobody needs
  *
@@ -135,7 +147,7 @@ store_image_sweep(void)
 			hashes = store_row_hashes(GetActiveSnapshot(), &n);
 			PopActiveSnapshot();
 		}
-		if (other_version(digits) || !hash_known(digits, hashes, n))
+		if (other_version(digits) || !(hash_known(digits, hashes, n) || is_pending(digits)))
 			remove_name(entry->d_name);
 	}
 	FreeDir(dir);

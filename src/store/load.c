@@ -50,8 +50,8 @@ store_model_check_new_name(const char *name)
 	bool exists;
 
 	check_name(name);
-	PreventCommandIfReadOnly("making a model");
-	PreventCommandIfParallelMode("making a model");
+	PreventCommandIfReadOnly("a change of models");
+	PreventCommandIfParallelMode("a change of models");
 	if (!store_lock(STORE_LOCK_NAME, key, true))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("model \"%s\" is being made by another session", name),

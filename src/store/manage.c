@@ -25,8 +25,8 @@ lock_owned(const char *name, StoreRow *row)
 	Datum values[] = {CStringGetTextDatum(name)};
 	bool found;
 
-	PreventCommandIfReadOnly("changing a model");
-	PreventCommandIfParallelMode("changing a model");
+	PreventCommandIfReadOnly("a change of models");
+	PreventCommandIfParallelMode("a change of models");
 	store_sql("SELECT FROM " STORE_SCHEMA ".lepton_model"
 			  " WHERE name::pg_catalog.text OPERATOR(pg_catalog.=) $1 FOR UPDATE",
 			  1, types, values, NULL);
@@ -97,7 +97,7 @@ drop_model(const char *name, bool cascade)
 	if (!cascade)
 		store_refuse_dependents(
 			"drop", name, dependents, n, children, n_children,
-			"Use lepton_drop_model(name, \"cascade\" => true) to drop the dependent objects too.");
+			"Use lepton_drop_model(name, cascade => true) to drop the dependent objects too.");
 	for (int i = 0; i < n_children; i++)
 		drop_model(children[i], true);
 	if (n > 0)
@@ -114,7 +114,6 @@ store_drop(const char *name, bool cascade)
 {
 	SPI_connect();
 	drop_model(name, cascade);
-	store_image_sweep();
 	SPI_finish();
 }
 
