@@ -16,12 +16,16 @@ training takes too long.
 import argparse
 import json
 import lzma
+import os
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")  # one core for both sides; read when the libraries load
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
