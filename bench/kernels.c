@@ -2,12 +2,11 @@
  * kernels.c: measures every operator of every instruction set that runs here on
  * one core, beside the core's own multiply-add peak taken in the same run.
  *
- *		make bench/kernels && taskset -c 1 bench/kernels [isa ...]
+ *		make tools && taskset -c 1 build/tools/bench_kernels [isa ...]
  *
  * Each figure is the best of many repetitions: other processes only ever make
  * a repetition slower.
  */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +32,9 @@ now(void)
 #define CHAIN(reg, i) "vfmadd231ps %%" reg "31, %%" reg "30, %%" reg #i "\n\t"
 #define CHAINS(reg)                                                                     \
 	CHAIN(reg, 0)                                                                       \
-	CHAIN(reg, 1) CHAIN(reg, 2) CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) \
-		CHAIN(reg, 7) CHAIN(reg, 8) CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
+	CHAIN(reg, 1)                                                                       \
+	CHAIN(reg, 2) CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) \
+		CHAIN(reg, 8) CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
 #define CHAIN2(i) "vfmadd231ps %%ymm15, %%ymm14, %%ymm" #i "\n\t"
 
 /* Run n steps of 12 independent 512-bit multiply-adds. */
