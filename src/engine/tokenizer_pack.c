@@ -202,6 +202,27 @@ add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 	return LEP_OK;
 }
 
+/* Give the template's pieces that are named the ids of these added tokens. */
+static LepStatus
+resolve_pieces(Packer *p, const json_t *by_content)
+{
+	LepTokenizerSpec *spec = p->spec;
+
+	for (size_t i = 0; spec->piece_names != NULL && i < spec->n_pieces; i++)
+	{
+		const json_t *id;
+
+		if (spec->piece_names[i] == NULL)
+			continue;
+		id = json_object_get(by_content, spec->piece_names[i]);
+		if (id == NULL)
+			return lep_error(p->err, LEP_BAD_FILE, "special token of file \"%s\" is missing",
+							 spec->file);
+		spec->pieces[i].id = (int32_t) json_integer_value(id);
+	}
+	return LEP_OK;
+}
+
 /* Build the trie of the kept tokens that are normalized or are not. */
 static LepStatus
 build_added(Packer *p, bool normalized, LepTrieUnit **units, size_t *n_units)
@@ -408,6 +429,8 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 	status = by_content != NULL && by_id != NULL ? build_words(&p) : no_memory(err);
 	if (status == LEP_OK)
 		status = add_tokens(&p, by_content, by_id);
+	if (status == LEP_OK)
+		status = resolve_pieces(&p, by_content);
 	if (status == LEP_OK)
 		status = build_added(&p, false, &p.raw, &p.n_raw);
 	if (status == LEP_OK)

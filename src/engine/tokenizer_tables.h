@@ -108,6 +108,7 @@ typedef struct LepTokenizerSpec
 	size_t n_added;
 	LepPiece *pieces; /* [n_pieces] */
 	size_t n_pieces;
+	const char **piece_names; /* [n_pieces] or NULL: added tokens whose ids the pieces take */
 } LepTokenizerSpec;
 
 /*
