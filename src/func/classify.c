@@ -69,7 +69,10 @@ lepton_classify(PG_FUNCTION_ARGS)
 {
 	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_CLASSIFY);
 
-	PG_RETURN_DATUM(func_classify_one(m, PG_GETARG_TEXT_PP(0)));
+	Datum label = func_classify_one(m, PG_GETARG_TEXT_PP(0));
+
+	store_model_close(m);
+	PG_RETURN_DATUM(label);
 }
 
 /*
@@ -105,7 +108,10 @@ lepton_classify_array(PG_FUNCTION_ARGS)
 
 	func_text_array(PG_GETARG_ARRAYTYPE_P(0), &texts, &nulls, &n);
 	if (n == 0)
+	{
+		store_model_close(m);
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TEXTOID));
+	}
 	rows =
 		palloc_extended(mul_size(mul_size(CLASSIFY_WINDOW, width), sizeof(float)), MCXT_ALLOC_HUGE);
 	labels = palloc0(n * sizeof(Datum));
@@ -119,6 +125,7 @@ lepton_classify_array(PG_FUNCTION_ARGS)
 				labels[i] = label_datum(m, best_label(rows + row++ * width, width));
 		first = end;
 	}
+	store_model_close(m);
 	dims[0] = n;
 	PG_RETURN_ARRAYTYPE_P(
 		construct_md_array(labels, nulls, 1, dims, lbs, TEXTOID, -1, false, TYPALIGN_INT));
@@ -177,6 +184,7 @@ lepton_classify_scores(PG_FUNCTION_ARGS)
 	row = func_run_one(m, PG_GETARG_TEXT_PP(0));
 	row_scores(m, row);
 	put_scores((ReturnSetInfo *) fcinfo->resultinfo, m, row, 0);
+	store_model_close(m);
 	return (Datum) 0;
 }
 
@@ -208,5 +216,6 @@ lepton_classify_scores_array(PG_FUNCTION_ARGS)
 				put_scores((ReturnSetInfo *) fcinfo->resultinfo, m, rows + row++ * width, i + 1);
 		first = end;
 	}
+	store_model_close(m);
 	return (Datum) 0;
 }

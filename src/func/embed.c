@@ -27,8 +27,10 @@ lepton_embed(PG_FUNCTION_ARGS)
 {
 	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_EMBED);
 	float *row = func_run_one(m, PG_GETARG_TEXT_PP(0));
+	size_t width = func_width(m);
 
-	PG_RETURN_DATUM(func_real_array(row, func_width(m)));
+	store_model_close(m);
+	PG_RETURN_DATUM(func_real_array(row, width));
 }
 
 /*
@@ -51,7 +53,10 @@ lepton_embed_array(PG_FUNCTION_ARGS)
 
 	func_text_array(PG_GETARG_ARRAYTYPE_P(0), &texts, &nulls, &n);
 	if (n == 0)
+	{
+		store_model_close(m);
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(FLOAT4OID));
+	}
 	for (int i = 0; i < n; i++)
 		any_null |= nulls[i];
 	if (mul_size(n, width) > MaxArraySize ||
@@ -89,6 +94,7 @@ lepton_embed_array(PG_FUNCTION_ARGS)
 		kept++;
 	}
 	func_run_end(&run);
+	store_model_close(m);
 	SET_VARSIZE(array, header + kept * width * sizeof(float4));
 	PG_RETURN_ARRAYTYPE_P(array);
 }
@@ -106,6 +112,7 @@ lepton_similarity(PG_FUNCTION_ARGS)
 	func_run_add(&run, PG_GETARG_TEXT_PP(0));
 	func_run_add(&run, PG_GETARG_TEXT_PP(1));
 	func_run_end(&run);
+	store_model_close(m);
 	PG_RETURN_FLOAT4(lep_cosine(rows, rows + width, width));
 }
 
@@ -129,7 +136,10 @@ lepton_similarity_array(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("arrays differ in length"),
 						errdetail("The arrays have %d and %d texts.", n[0], n[1])));
 	if (n[0] == 0)
+	{
+		store_model_close(m);
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(FLOAT4OID));
+	}
 	result = palloc(n[0] * sizeof(Datum));
 	result_nulls = palloc0(n[0] * sizeof(bool));
 	for (int i = 0; i < n[0]; i++)
@@ -145,6 +155,7 @@ lepton_similarity_array(PG_FUNCTION_ARGS)
 		func_run_end(&run);
 		result[i] = Float4GetDatum(lep_cosine(rows, rows + width, width));
 	}
+	store_model_close(m);
 	dims[0] = n[0];
 	PG_RETURN_ARRAYTYPE_P(construct_md_array(result, result_nulls, 1, dims, lbs, FLOAT4OID,
 											 sizeof(float4), true, TYPALIGN_INT));
@@ -211,6 +222,7 @@ lepton_tokenize(PG_FUNCTION_ARGS)
 	LepTokens tokens;
 
 	func_tokenize(m, PG_GETARG_TEXT_PP(0), &tokens);
+	store_model_close(m);
 	PG_RETURN_DATUM(token_array(&tokens));
 }
 
@@ -240,5 +252,6 @@ lepton_tokenize_array(PG_FUNCTION_ARGS)
 		if (!nulls[i])
 			pfree(DatumGetPointer(value));
 	}
+	store_model_close(m);
 	return (Datum) 0;
 }

@@ -347,6 +347,7 @@ lepton_train(PG_FUNCTION_ARGS)
 	appendStringInfo(&recipe, "lepton_train(method => 'head', rows => %zu, c => %g)", set.n,
 					 report.c);
 	store_model_create_head(new_name, base, utf8, set.n_labels, set.d, w, bias, recipe.data);
+	store_model_close(base);
 	store_progress_end();
 
 	values[0] = PG_GETARG_DATUM(0);

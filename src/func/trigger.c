@@ -164,6 +164,7 @@ task_trigger(FunctionCallInfo fcinfo, const char *function, LepTask task)
 			value = coerce_to_column(func_real_array(func_run_one(m, input), func_width(m)),
 									 FLOAT4ARRAYOID, rel, target);
 	}
+	store_model_close(m);
 	row = heap_modify_tuple_by_cols(row, rel->rd_att, 1, &target, &value, &isnull);
 	pfree(buffer.data);
 	return PointerGetDatum(row);
