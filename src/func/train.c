@@ -359,6 +359,8 @@ lepton_train(PG_FUNCTION_ARGS)
 	values[6] = Float4GetDatum((float4) report.cv_accuracy);
 	values[7] = Float8GetDatum(embed_ms);
 	values[8] = Float8GetDatum(fit_ms);
+	nulls[4] = report.n_test == 0;
+	nulls[6] = report.n_folds == 0;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	MemoryContextDelete(set.context);
 	return (Datum) 0;
