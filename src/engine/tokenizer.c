@@ -1,5 +1,5 @@
 /*
- * tokenizer.c: opens a blob and runs it over a text: lower_first, truncation,
+ * tokenizer.c: opens a blob and runs it over a text: options, truncation,
  * template and result.  What happens to the text in between is added_tokens.c
  * and wordpiece.c; the blob is written by tokenizer_pack.c.
  */
@@ -9,13 +9,8 @@
 #include <string.h>
 
 #include "tokenizer_run.h"
-#include "unicode.h"
-#include "utf8.h"
 
 #define BLOB_ALIGN	 64
-#define SIGMA		 0x3A3u
-#define FINAL_SIGMA	 0x3C2u
-#define SMALL_SIGMA	 0x3C3u
 #define TOKENS_FIRST ((size_t) 512)
 
 /* Is a section of elements of size bytes inside the blob? */
@@ -113,8 +108,6 @@ lep_token_scratch_free(LepTokenScratch *scratch)
 	release(allocator, scratch->out_ids);
 	release(allocator, scratch->out_types);
 	release(allocator, scratch->out_spans);
-	release(allocator, scratch->lowered);
-	release(allocator, scratch->origins);
 	release(allocator, scratch);
 }
 
@@ -183,98 +176,14 @@ lep_run_worked(LepTokenRun *run, size_t steps)
 	return LEP_OK;
 }
 
-/* The small form of the capital sigma in chars[n] at `at`, as str.lower() chooses it. */
-static uint32_t
-small_sigma(const LepChar *chars, size_t n, size_t at)
-{
-	size_t i = at;
-
-	while (i > 0 && (lep_char_flags(chars[i - 1].c) & LEP_UC_PY_IGNORABLE))
-		i--;
-	if (i == 0 || !(lep_char_flags(chars[i - 1].c) & LEP_UC_PY_CASED))
-		return SMALL_SIGMA;
-	i = at + 1;
-	while (i < n && (lep_char_flags(chars[i].c) & LEP_UC_PY_IGNORABLE))
-		i++;
-	return i < n && (lep_char_flags(chars[i].c) & LEP_UC_PY_CASED) ? SMALL_SIGMA : FINAL_SIGMA;
-}
-
-/* Make run's text Python's str.lower() of it, and origins its bytes' places in the original. */
-static LepStatus
-lower_text(LepTokenRun *run)
-{
-	LepTokenScratch *scratch = run->scratch;
-	LepCharBuffer *chars = &scratch->chars;
-	size_t need;
-	size_t n = 0;
-	LepStatus status;
-
-	status = lep_chars_load(chars, run->text, 0, run->len, run->stop, run->err);
-	if (status != LEP_OK)
-		return status;
-	if (!lep_mul(chars->n, LEP_LOWER_MAX * 4, &need))
-		return no_memory(run->err);
-	if (need > scratch->lowered_capacity)
-	{
-		scratch->lowered_capacity = 0;
-		if (!resize(scratch->allocator, &scratch->lowered, 0, need, 1) ||
-			!resize(scratch->allocator, &scratch->origins, 0, need, sizeof(uint32_t)))
-			return no_memory(run->err);
-		scratch->lowered_capacity = need;
-	}
-	for (size_t i = 0; i < chars->n; i++)
-	{
-		uint32_t out[LEP_LOWER_MAX];
-		LepChar now = chars->chars[i];
-		size_t k = 1;
-
-		if (now.c == SIGMA)
-			out[0] = small_sigma(chars->chars, chars->n, i);
-		else
-			k = lep_char_py_lower(now.c, out);
-		for (size_t j = 0; j < k; j++)
-		{
-			size_t len = lep_utf8_encode(out[j], (unsigned char *) scratch->lowered + n);
-
-			for (size_t b = 0; b < len; b++)
-				scratch->origins[n++] = now.start;
-		}
-		status = lep_run_worked(run, 1);
-		if (status != LEP_OK)
-			return status;
-	}
-	if (n > UINT32_MAX)
-		return lep_error(run->err, LEP_TOO_LARGE, "text is too long to be tokenized");
-	run->text = scratch->lowered;
-	run->len = n;
-	return LEP_OK;
-}
-
-/* Turn span, in the lower-cased text, into one of the original text[len]. */
-static LepSpan
-original_span(const LepTokenRun *run, LepSpan span, const char *text, size_t len)
-{
-	LepSpan original = {0, 0};
-
-	if (span.end > span.start)
-	{
-		size_t last = run->scratch->origins[span.end - 1];
-
-		original.start = run->scratch->origins[span.start];
-		for (last++; last < len && ((unsigned char) text[last] & 0xC0) == 0x80;)
-			last++;
-		original.end = (uint32_t) last;
-	}
-	return original;
-}
-
 /* Append the text's tokens [from, from + n) to the result as segment type; at is where. */
 static LepStatus
 append_text(LepTokenRun *run, size_t from, size_t n, int32_t type, size_t at)
 {
 	LepTokenScratch *scratch = run->scratch;
+	LepStatus status = LEP_OK;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && status == LEP_OK; i++)
 	{
 		int32_t id = scratch->ids[from + i];
 
@@ -283,8 +192,9 @@ append_text(LepTokenRun *run, size_t from, size_t n, int32_t type, size_t at)
 		scratch->out_ids[at + i] = id;
 		scratch->out_types[at + i] = type;
 		scratch->out_spans[at + i] = scratch->spans[from + i];
+		status = lep_run_worked(run, 1);
 	}
-	return LEP_OK;
+	return status;
 }
 
 /* Fill the template with the text's tokens [from, from + n) and give the result. */
@@ -387,16 +297,12 @@ lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text
 	run.text = text;
 	run.len = len;
 	run.limit = tok->tables->truncate_left ? SIZE_MAX : keep;
-	status = options->lower_first ? lower_text(&run) : LEP_OK;
-	if (status == LEP_OK)
-		status = lep_run_text(&run);
+	run.lower_first = options->lower_first;
+	status = lep_run_text(&run);
 	if (status != LEP_OK)
 		return status;
 	n = run.n < keep ? run.n : keep;
 	out->truncated = run.n > keep;
-	if (options->lower_first)
-		for (size_t i = 0; i < run.n; i++)
-			scratch->spans[i] = original_span(&run, scratch->spans[i], text, len);
 	status = apply_template(&run, tok->tables->truncate_left ? run.n - n : 0, n,
 							options->add_special, out);
 	if (status != LEP_OK)

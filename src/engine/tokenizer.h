@@ -44,8 +44,8 @@ typedef struct LepTokenizeOptions
 {
 	size_t max_tokens; /* truncate to this many, special tokens included; 0 = never */
 	bool add_special;  /* apply the post-processor's template */
-	bool
-		lower_first; /* sentence_bert_config.json do_lower_case: Python's str.lower() before all else */
+	bool lower_first;  /* the package's Lowercase in front of the normaliser, as
+						* sentence-transformers puts it there for do_lower_case */
 } LepTokenizeOptions;
 
 /*

@@ -22,9 +22,6 @@ struct LepTokenScratch
 	int32_t *out_types; /* [out_capacity] */
 	LepSpan *out_spans; /* [out_capacity] */
 	size_t out_capacity;
-	char *lowered;	   /* [lowered_capacity] text of lower_first */
-	uint32_t *origins; /* [lowered_capacity] where each of its bytes comes from */
-	size_t lowered_capacity;
 };
 
 typedef struct LepTokenRun
@@ -38,9 +35,10 @@ typedef struct LepTokenRun
 	LepTokenScratch *scratch;
 	const char *text; /* [len] */
 	size_t len;
-	size_t limit; /* stop once there are more tokens than that */
-	size_t n;	  /* tokens so far, in scratch->ids and spans */
-	size_t work;  /* steps since stop was last asked */
+	bool lower_first; /* lower case before the normaliser's steps */
+	size_t limit;	  /* stop once there are more tokens than that */
+	size_t n;		  /* tokens so far, in scratch->ids and spans */
+	size_t work;	  /* steps since stop was last asked */
 	const LepStop *stop;
 	LepError *err;
 } LepTokenRun;

@@ -92,16 +92,6 @@ lep_char_lower(uint32_t c, uint32_t *out)
 	return 1;
 }
 
-/* Write Python's lower case of c. */
-size_t
-lep_char_py_lower(uint32_t c, uint32_t *out)
-{
-	if (lep_char_flags(c) & LEP_UC_PY_LOWER)
-		return copy_sequence(py_lower_starts, py_lower_pool,
-							 find_key(py_lower_keys, COUNT(py_lower_keys), c), out);
-	return lep_char_lower(c, out);
-}
-
 /* Write the full canonical decomposition of c. */
 size_t
 lep_char_nfd(uint32_t c, uint32_t *out)

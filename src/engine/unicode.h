@@ -11,27 +11,24 @@
 #include <stdint.h>
 
 /* Bits of lep_char_flags; test/tools/make_unicode_tables.py has the same order. */
-#define LEP_UC_REMOVED		0x0001u /* clean_text drops it */
-#define LEP_UC_BLANK		0x0002u /* clean_text makes it a space */
-#define LEP_UC_CJK			0x0004u /* handle_chinese_chars puts spaces around it */
-#define LEP_UC_MN			0x0008u /* BertNormalizer's strip_accents drops it */
-#define LEP_UC_MARK			0x0010u /* StripAccents drops it */
-#define LEP_UC_SPACE		0x0020u /* pre-tokenizers split on it and drop it */
-#define LEP_UC_PUNCT		0x0040u /* BertPreTokenizer and Punctuation isolate it */
-#define LEP_UC_WORD			0x0080u /* \w of the regex crate */
-#define LEP_UC_NFD			0x0100u /* has a canonical decomposition, Hangul not counted */
-#define LEP_UC_NFKD			0x0200u /* has a compatibility decomposition of its own */
-#define LEP_UC_LOWER_TWO	0x0400u /* lower case is two code points */
-#define LEP_UC_PY_LOWER		0x0800u /* str.lower() differs from the package's Lowercase */
-#define LEP_UC_PY_CASED		0x1000u /* cased for str.lower()'s final sigma */
-#define LEP_UC_PY_IGNORABLE 0x2000u /* skipped by str.lower()'s final sigma */
+#define LEP_UC_REMOVED	 0x0001u /* clean_text drops it */
+#define LEP_UC_BLANK	 0x0002u /* clean_text makes it a space */
+#define LEP_UC_CJK		 0x0004u /* handle_chinese_chars puts spaces around it */
+#define LEP_UC_MN		 0x0008u /* BertNormalizer's strip_accents drops it */
+#define LEP_UC_MARK		 0x0010u /* StripAccents drops it */
+#define LEP_UC_SPACE	 0x0020u /* pre-tokenizers split on it and drop it */
+#define LEP_UC_PUNCT	 0x0040u /* BertPreTokenizer and Punctuation isolate it */
+#define LEP_UC_WORD		 0x0080u /* \w of the regex crate */
+#define LEP_UC_NFD		 0x0100u /* has a canonical decomposition, Hangul not counted */
+#define LEP_UC_NFKD		 0x0200u /* has a compatibility decomposition of its own */
+#define LEP_UC_LOWER_TWO 0x0400u /* lower case is two code points */
 
 /* Order of the canonical combining class in what lep_char_flags returns, 0 for starters. */
 #define LEP_UC_RANK(flags) ((flags) >> 16)
 
 #define LEP_DECOMPOSED_MAX 18 /* code points that one decomposes to */
 #define LEP_CANONICAL_MAX  4  /* the same for the canonical decomposition */
-#define LEP_LOWER_MAX	   3  /* code points that one lower-cases to */
+#define LEP_LOWER_MAX	   2  /* code points that one lower-cases to */
 
 /* LEP_UC_ bits of c, its rank above them. */
 uint32_t lep_char_flags(uint32_t c);
@@ -39,8 +36,6 @@ uint32_t lep_char_flags(uint32_t c);
 bool lep_char_hangul(uint32_t c);
 /* Write the lower case (Rust's char::to_lowercase) to out[LEP_LOWER_MAX]; how many. */
 size_t lep_char_lower(uint32_t c, uint32_t *out);
-/* The same as Python's str.lower() has it, but for the capital sigma. */
-size_t lep_char_py_lower(uint32_t c, uint32_t *out);
 /* Write the full canonical decomposition to out[LEP_DECOMPOSED_MAX]; how many. */
 size_t lep_char_nfd(uint32_t c, uint32_t *out);
 /* Write the full compatibility decomposition to out[LEP_DECOMPOSED_MAX]; how many. */

@@ -36,7 +36,7 @@ ascii_word(LepTokenRun *run, size_t start, size_t end)
 	uint32_t node = LEP_TRIE_ROOT;
 	LepStatus status;
 
-	status = lep_run_reserve(run, end - start < tables->max_chars ? end - start : 1);
+	status = lep_run_reserve(run, end - start <= tables->max_chars ? end - start : 1);
 	if (status != LEP_OK)
 		return status;
 	if (end - start > tables->max_chars)
@@ -94,7 +94,7 @@ char_word(LepTokenRun *run, const LepChar *chars, size_t n)
 	uint32_t node = LEP_TRIE_ROOT;
 	LepStatus status;
 
-	status = lep_run_reserve(run, n < tables->max_chars ? n : 1);
+	status = lep_run_reserve(run, n <= tables->max_chars ? n : 1);
 	if (status != LEP_OK)
 		return status;
 	if (n > tables->max_chars)
@@ -179,10 +179,13 @@ lep_run_words(LepTokenRun *run, const LepChar *chars, size_t n)
 static LepStatus
 slow_stretch(LepTokenRun *run, size_t start, size_t end)
 {
+	static const uint8_t lower = LEP_NORM_LOWER;
 	LepCharBuffer *chars = &run->scratch->chars;
 	LepStatus status;
 
 	status = lep_chars_load(chars, run->text, start, end, run->stop, run->err);
+	if (status == LEP_OK && run->lower_first)
+		status = lep_chars_normalize(chars, &lower, 1, run->stop, run->err);
 	if (status == LEP_OK)
 		status = lep_chars_normalize(chars, run->tables->steps, run->tables->n_steps, run->stop,
 									 run->err);
@@ -277,7 +280,8 @@ lep_run_stretch(LepTokenRun *run, size_t start, size_t end)
 {
 	LepStatus status = LEP_OK;
 
-	if (run->tables->fast)
+	/* The byte table knows lower case only where the normaliser makes it. */
+	if (run->tables->fast && (!run->lower_first || run->tables->fold['A'] == 'a'))
 		return fast_stretch(run, start, end);
 	if (!run->tables->streaming)
 		return start < end ? slow_stretch(run, start, end) : LEP_OK;

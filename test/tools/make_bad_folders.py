@@ -576,7 +576,7 @@ def _(m):
 for key, value, word in (
     ("hidden_size", 8, W),
     ("hidden_size", 32, W),
-    ("vocab_size", len(VOCAB) - 1, "vocab"),
+    ("vocab_size", len(VOCAB) - 1, VOCAB[-1]),
     ("vocab_size", len(VOCAB) + 1, W),
     ("num_hidden_layers", 3, "encoder.layer.2"),
     ("intermediate_size", 16, "intermediate"),
@@ -944,13 +944,13 @@ def tok_case(name, change, word="tokenizer.json"):
 
 tok_case("no_model", lambda t: t.pop("model"), "model")
 tok_case("model_null", lambda t: t.update(model=None), "model")
-tok_case("model_unknown", lambda t: t["model"].update(type="Telepathy"), "Telepathy")
+tok_case("model_unknown", lambda t: t["model"].update(type="Telepathy"), "model")
 tok_case("no_vocab", lambda t: t["model"].pop("vocab"), "vocab")
 tok_case("vocab_list", lambda t: t["model"].update(vocab=["a"]), "vocab")
 tok_case("vocab_empty", lambda t: t["model"].update(vocab={}), "tokenizer.json")
-tok_case("id_negative", lambda t: t["model"]["vocab"].update(the=-1), "the")
-tok_case("id_string", lambda t: t["model"]["vocab"].update(the="60"), "the")
-tok_case("id_huge", lambda t: t["model"]["vocab"].update(the=2**40), "the")
+tok_case("id_negative", lambda t: t["model"]["vocab"].update(the=-1), "vocab")
+tok_case("id_string", lambda t: t["model"]["vocab"].update(the="60"), "vocab")
+tok_case("id_huge", lambda t: t["model"]["vocab"].update(the=2**40), "vocab")
 tok_case("id_beyond", lambda t: t["model"]["vocab"].update(the=len(VOCAB)), "the")
 tok_case("added_id_beyond", lambda t: t["added_tokens"].append(
     {**t["added_tokens"][0], "id": 5000, "content": "[X]"}), "[X]")
@@ -964,9 +964,9 @@ tok_case("pre_tokenizer_unknown", lambda t: t.update(pre_tokenizer={"type": "Psy
 tok_case("pre_tokenizer_regex", lambda t: t.update(
     pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}), "Split")
 tok_case("post_processor_unknown", lambda t: t.update(post_processor={"type": "Seance"}), "Seance")
-tok_case("template_token_unknown", lambda t: t["post_processor"]["single"][0]["SpecialToken"].update(id="[NO]"), "[NO]")
-tok_case("template_id_beyond", lambda t: t["post_processor"]["special_tokens"]["[CLS]"].update(ids=[9999]), "[CLS]")
-tok_case("template_id_negative", lambda t: t["post_processor"]["special_tokens"]["[CLS]"].update(ids=[-1]), "[CLS]")
+tok_case("template_token_unknown", lambda t: t["post_processor"]["single"][0]["SpecialToken"].update(id="[NO]"), "post_processor")
+tok_case("template_id_beyond", lambda t: t["post_processor"]["special_tokens"]["[CLS]"].update(ids=[9999]), "template")
+tok_case("template_id_negative", lambda t: t["post_processor"]["special_tokens"]["[CLS]"].update(ids=[-1]), "post_processor")
 tok_case("template_type_beyond", lambda t: t["post_processor"]["single"][0]["SpecialToken"].update(type_id=7), "type")
 tok_case("unk_missing", lambda t: t["model"].update(unk_token="[NOPE]"), "[NOPE]")
 tok_case("max_chars_negative", lambda t: t["model"].update(max_input_chars_per_word=-5), "max_input_chars_per_word")

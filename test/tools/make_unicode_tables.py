@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Write src/engine/unicode_*.inc: character tables read off the oracle itself.
 
-Every property is asked of the pinned `tokenizers` package (and of Python's
-str.lower for the lower_first option), never of a Unicode data file, because
-the package's tables belong to several Unicode versions at once.
+Every property is asked of the pinned `tokenizers` package, never of a Unicode
+data file, because the package's tables belong to several Unicode versions at once.
 
 usage: make_unicode_tables.py [output directory, default src/engine]
 """
@@ -34,9 +33,6 @@ FLAGS = [
     ("NFD", "has a canonical decomposition, Hangul syllables not counted"),
     ("NFKD", "has a compatibility decomposition of its own"),
     ("LOWER_TWO", "lower case is two code points"),
-    ("PY_LOWER", "str.lower() differs from the package's Lowercase"),
-    ("PY_CASED", "cased for str.lower()'s final sigma"),
-    ("PY_IGNORABLE", "skipped by str.lower()'s final sigma"),
 ]
 BIT = {name: 1 << i for i, (name, _) in enumerate(FLAGS)}
 
@@ -90,7 +86,7 @@ def gather():
     split_bert = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
     split_word = pre_tokenizers.Whitespace().pre_tokenize_str
     ranks = combining_ranks(nfd)
-    canonical, compatible, compose, py_lower = {}, {}, {}, {}
+    canonical, compatible, compose = {}, {}, {}
     classes = {}
     for c in code_points():
         s = chr(c)
@@ -127,21 +123,11 @@ def gather():
         else:
             assert len(small) == 1, hex(c)
             distance = ord(small) - c
-        if s.lower() != small and c != 0x3A3:
-            flags |= BIT["PY_LOWER"]
-            py_lower[c] = s.lower()
-        if c != 0x3A3:
-            if (s + "\u03a3").lower()[-1] == "\u03c2":
-                flags |= BIT["PY_CASED"]
-            elif ("a" + s + "\u03a3").lower()[-1] == "\u03c2":
-                flags |= BIT["PY_IGNORABLE"]
-        else:
-            flags |= BIT["PY_CASED"]
         classes[c] = (flags, ranks.get(c, 0), distance)
     assert max(map(len, canonical.values())) <= 4 and max(map(len, compatible.values())) <= 18
-    assert max(map(len, py_lower.values()), default=0) <= 3 and max(ranks.values()) < 256
+    assert max(ranks.values()) < 256
     assert len(compose) > 900 and len(set(ranks.values())) > 50
-    return classes, canonical, compatible, compose, py_lower
+    return classes, canonical, compatible, compose
 
 
 def numbers(out, kind, name, values, note):
@@ -197,7 +183,7 @@ def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "../../src/engine")
     if tokenizers.__version__ != PINNED:
         sys.exit(f"needs tokenizers {PINNED}, found {tokenizers.__version__}")
-    classes, canonical, compatible, compose, py_lower = gather()
+    classes, canonical, compatible, compose = gather()
     default = classes[0xE000 - 1 + 0x1000]
     records = sorted(set(classes.values()))
     index = {record: i for i, record in enumerate(records)}
@@ -222,14 +208,13 @@ def main():
     numbers(body, "uint32_t", "compose_first", [p[0] for p in pairs], "canonical compositions: first of a pair, ascending")
     numbers(body, "uint32_t", "compose_second", [p[1] for p in pairs], "second of the pair")
     numbers(body, "uint32_t", "compose_result", [compose[p] for p in pairs], "what it becomes")
-    sequences(body, "py_lower", py_lower, "str.lower() where the package's Lowercase differs")
-    write(folder, "unicode_canonical.inc", "canonical decomposition, composition and Python's lower case.", body)
+    write(folder, "unicode_canonical.inc", "canonical decomposition and composition.", body)
 
     body = []
     sequences(body, "nfkd", compatible, "full compatibility decompositions that are not canonical")
     write(folder, "unicode_compatible.inc", "compatibility decomposition.", body)
     print(f"{len(records)} classes, {len(leaves)} leaves, {len(middles)} middles, {len(canonical)} canonical, "
-          f"{len(compatible)} compatible, {len(compose)} compositions, {len(py_lower)} of Python's own")
+          f"{len(compatible)} compatible, {len(compose)} compositions")
 
 
 if __name__ == "__main__":
