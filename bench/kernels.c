@@ -4,8 +4,8 @@
  *
  *		make tools && taskset -c 1 build/tools/bench_kernels [isa ...]
  *
- * Each figure is the best of many repetitions: other processes only ever make
- * a repetition slower.
+ * Each figure is the best of many repetitions in CPU time: other processes only
+ * ever make a repetition slower.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +18,13 @@
 
 static double peak; /* GFLOP/s */
 
-/* Return seconds since some moment. */
+/* Return the CPU seconds of this thread: time given to other processes does not count. */
 static double
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
 }
 
