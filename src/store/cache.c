@@ -300,7 +300,8 @@ open_row(const StoreRow *row)
 	if (must_recheck)
 		recheck();
 	entry = get_entry(row, kernels);
-	entry->pins++;
+	if (entry->pins < PG_INT32_MAX)
+		entry->pins++;
 	return &entry->open;
 }
 
@@ -312,17 +313,6 @@ require_use(const StoreRow *row, bool may_use)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("permission denied for model \"%s\"", NameStr(row->name)),
 						errhint("Its owner can allow its use with lepton_grant.")));
-}
-
-/* Find the row of a name under the active snapshot */
-static void
-find_row(const char *name, StoreRow *row)
-{
-	bool may_use;
-
-	if (!store_row_by_name(name, GetActiveSnapshot(), row, &may_use))
-		store_raise_undefined(name);
-	require_use(row, may_use);
 }
 
 /* Raise that a model serves another task */
@@ -339,19 +329,12 @@ raise_task(const StoreRow *row, LepTask task)
 								  : errhint("This database has no model for this task yet.")));
 }
 
-/* Find the row of the default model of a task */
+/* Raise that a task has no default model */
 static void
-find_default(LepTask task, StoreRow *row)
+raise_no_default(LepTask task)
 {
-	bool may_use;
-	char *names;
+	char *names = store_row_names((int) task, GetActiveSnapshot());
 
-	if (store_row_default(task, GetActiveSnapshot(), row, &may_use))
-	{
-		require_use(row, may_use);
-		return;
-	}
-	names = store_row_names((int) task, GetActiveSnapshot());
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -364,22 +347,43 @@ find_default(LepTask task, StoreRow *row)
 				   "This database has no model for this task yet; load one with lepton_load_model.")));
 }
 
-/* Open a model for a task; name NULL: the default */
-StoreModel *
-store_model_open(const char *name, LepTask task)
+/* Find a row by name, or (NULL) the default of a task, under the active snapshot */
+static bool
+find_row(const char *name, LepTask task, StoreRow *row, bool *may_use)
 {
-	const char *setting = task == LEP_TASK_EMBED ? lepton_embed_model : lepton_classify_model;
+	if (name != NULL)
+		return store_row_by_name(name, GetActiveSnapshot(), row, may_use);
+	return store_row_default(task, GetActiveSnapshot(), row, may_use);
+}
+
+/*
+ * Open a model by name, or the default of a task
+ *
+ * The planner evaluates calls with constant arguments under the snapshot of
+ * the statement around it: inside a function that may be too old to show a model that the function
+ * has just loaded.  So what is not there is looked for once more with a fresh snapshot.
+ */
+static StoreModel *
+open_model(const char *name, bool any_task, LepTask task)
+{
 	bool pushed = store_push_snapshot();
 	StoreModel *m;
 	StoreRow row;
+	bool may_use = false;
+	bool found = find_row(name, task, &row, &may_use);
 
-	if (name == NULL && setting != NULL && setting[0] != '\0')
-		name = setting;
-	if (name != NULL)
-		find_row(name, &row);
-	else
-		find_default(task, &row);
-	if (row.task != task)
+	if (!found && !pushed && !IsInParallelMode())
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pushed = true;
+		found = find_row(name, task, &row, &may_use);
+	}
+	if (!found && name != NULL)
+		store_raise_undefined(name);
+	if (!found)
+		raise_no_default(task);
+	require_use(&row, may_use);
+	if (!any_task && row.task != task)
 		raise_task(&row, task);
 	m = open_row(&row);
 	if (pushed)
@@ -387,19 +391,22 @@ store_model_open(const char *name, LepTask task)
 	return m;
 }
 
+/* Open a model for a task; name NULL: the default */
+StoreModel *
+store_model_open(const char *name, LepTask task)
+{
+	const char *setting = task == LEP_TASK_EMBED ? lepton_embed_model : lepton_classify_model;
+
+	if (name == NULL && setting != NULL && setting[0] != '\0')
+		name = setting;
+	return open_model(name, false, task);
+}
+
 /* Open a model whatever its task */
 StoreModel *
 store_model_open_any(const char *name)
 {
-	bool pushed = store_push_snapshot();
-	StoreModel *m;
-	StoreRow row;
-
-	find_row(name, &row);
-	m = open_row(&row);
-	if (pushed)
-		PopActiveSnapshot();
-	return m;
+	return open_model(name, true, LEP_TASK_EMBED);
 }
 
 /* Let go of a model */
