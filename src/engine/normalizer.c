@@ -236,7 +236,8 @@ lower(LepCharBuffer *buffer, const LepStop *stop, LepError *err)
  * replaces one of the input, 1: it is inserted) and end its rank.
  */
 static LepStatus
-order_marks(const LepAllocator *allocator, LepChar *run, size_t n, LepError *err)
+order_marks(const LepAllocator *allocator, LepChar *run, size_t n, const LepStop *stop,
+			LepError *err)
 {
 	size_t count[RANKS] = {0};
 	size_t total = 0;
@@ -267,13 +268,17 @@ order_marks(const LepAllocator *allocator, LepChar *run, size_t n, LepError *err
 		total += k;
 	}
 	status = reserve(allocator, &sorted, &capacity, n, err);
-	if (status != LEP_OK)
-		return status;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && status == LEP_OK; i++)
+	{
 		sorted[count[run[i].end]++] = run[i];
-	memcpy(run, sorted, n * sizeof(LepChar));
-	allocator->free(allocator->ctx, sorted);
-	return LEP_OK;
+		if (stopped(stop, i))
+			status = cancelled(err);
+	}
+	if (status == LEP_OK)
+		memcpy(run, sorted, n * sizeof(LepChar));
+	if (sorted != NULL)
+		allocator->free(allocator->ctx, sorted);
+	return status;
 }
 
 /* Write the decomposition of chars to spare, with changes and ranks; how many to *n_out. */
@@ -305,7 +310,8 @@ decompose(LepCharBuffer *buffer, bool compatible, size_t *n_out, const LepStop *
 			if (now.end == 0)
 			{
 				if (n - run > 1)
-					status = order_marks(buffer->allocator, buffer->spare + run, n - run, err);
+					status =
+						order_marks(buffer->allocator, buffer->spare + run, n - run, stop, err);
 				run = n;
 			}
 			buffer->spare[n++] = now;
@@ -314,29 +320,31 @@ decompose(LepCharBuffer *buffer, bool compatible, size_t *n_out, const LepStop *
 			return cancelled(err);
 	}
 	if (status == LEP_OK && n - run > 1)
-		status = order_marks(buffer->allocator, buffer->spare + run, n - run, err);
+		status = order_marks(buffer->allocator, buffer->spare + run, n - run, stop, err);
 	*n_out = n;
 	return status;
 }
 
 /*
- * Compose spare[n], a decomposition, in place; how many are left.  A
- * composition adds up the changes of its parts less one, so that a negative
- * change counts the characters of the input that vanish behind it.
+ * Compose spare[*n], a decomposition, in place.  A composition adds up the
+ * changes of its parts less one, so that a negative change counts the
+ * characters of the input that vanish behind it.
  */
-static size_t
-compose(LepChar *spare, size_t n)
+static LepStatus
+compose(LepChar *spare, size_t *n, const LepStop *stop, LepError *err)
 {
 	size_t out = 0;
 	size_t starter = 0;
 	bool has_starter = false;
 	uint32_t last = 0; /* rank of the last mark kept behind the starter, 0 for none */
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < *n; i++)
 	{
 		LepChar now = spare[i];
 		uint32_t both = 0;
 
+		if (stopped(stop, i))
+			return cancelled(err);
 		if (has_starter && (last == 0 || last < now.end))
 			both = lep_char_compose(spare[starter].c, now.c);
 		if (both != 0)
@@ -353,12 +361,13 @@ compose(LepChar *spare, size_t n)
 		last = now.end;
 		spare[out++] = now;
 	}
-	return out;
+	*n = out;
+	return LEP_OK;
 }
 
 /* Give spare[n] the origins that its changes ask for and make it the text. */
-static void
-settle(LepCharBuffer *buffer, size_t n)
+static LepStatus
+settle(LepCharBuffer *buffer, size_t n, const LepStop *stop, LepError *err)
 {
 	size_t at = 0; /* the next character of the input to be replaced */
 
@@ -366,15 +375,17 @@ settle(LepCharBuffer *buffer, size_t n)
 	{
 		int32_t change = (int32_t) buffer->spare[i].start;
 		size_t from = change > 0 && at > 0 ? at - 1 : at;
-		const LepChar *origin;
+		const LepChar *origin = &buffer->chars[from < buffer->n ? from : buffer->n - 1];
 
-		origin = &buffer->chars[from < buffer->n ? from : buffer->n - 1];
 		buffer->spare[i].start = origin->start;
 		buffer->spare[i].end = origin->end;
 		if (change <= 0)
 			at += 1 + (size_t) - (int64_t) change;
+		if (stopped(stop, i))
+			return cancelled(err);
 	}
 	take_spare(buffer, n);
+	return LEP_OK;
 }
 
 /* Does no character decompose or have to be ordered? */
@@ -408,12 +419,11 @@ unicode_form(LepCharBuffer *buffer, bool compatible, bool composed, const LepSto
 	if (buffer->n == 0 || (!composed && is_decomposed(buffer, compatible)))
 		return LEP_OK;
 	status = decompose(buffer, compatible, &n, stop, err);
-	if (status != LEP_OK)
-		return status;
-	if (composed)
-		n = compose(buffer->spare, n);
-	settle(buffer, n);
-	return LEP_OK;
+	if (status == LEP_OK && composed)
+		status = compose(buffer->spare, &n, stop, err);
+	if (status == LEP_OK)
+		status = settle(buffer, n, stop, err);
+	return status;
 }
 
 /* Apply steps[n_steps] to the text. */

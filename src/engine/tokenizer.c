@@ -57,6 +57,13 @@ lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *e
 	return LEP_OK;
 }
 
+/* Choose the side at which long texts are cut. */
+void
+lep_tokenizer_set_side(void *blob, bool left)
+{
+	((struct LepTokenizerTables *) blob)->truncate_left = left;
+}
+
 /* Tell how many special tokens the template adds. */
 size_t
 lep_tokenizer_special_count(const LepTokenizer *tok)

@@ -31,8 +31,9 @@ typedef struct Packer
 {
 	LepTokenizerSpec *spec;
 	size_t vocab_size;
-	LepArena work; /* freed at the end */
-	Kept *kept;	   /* [n_kept] */
+	LepArena work;		 /* freed at the end */
+	LepCharBuffer chars; /* freed at the end */
+	Kept *kept;			 /* [n_kept] */
 	size_t n_kept;
 	LepTrieUnit *words, *raw, *normal;
 	size_t n_words, n_raw, n_normal;
@@ -87,31 +88,35 @@ find_word(const LepTokenizerSpec *spec, const char *word, size_t len)
 	return NULL;
 }
 
-/* Normalise content[len] with the spec's steps into the arena. */
+/* Normalise content[len] with the spec's steps into p->chars. */
 static LepStatus
-normalize_content(Packer *p, const char *content, size_t len, const char **out, size_t *out_len)
+normalize_content(Packer *p, const char *content, size_t len)
 {
-	LepCharBuffer chars;
-	LepStatus status;
+	LepStatus status = lep_chars_load(&p->chars, content, 0, len, NULL, p->err);
+
+	if (status == LEP_OK)
+		status = lep_chars_normalize(&p->chars, p->spec->steps, p->spec->n_steps, NULL, p->err);
+	return status;
+}
+
+/* The same as UTF-8 in the arena. */
+static LepStatus
+normalized_form(Packer *p, const char *content, size_t len, const char **out, size_t *out_len)
+{
+	LepStatus status = normalize_content(p, content, len);
 	char *bytes;
 	size_t n = 0;
 
-	lep_chars_init(&chars, p->work.allocator);
-	status = lep_chars_load(&chars, content, 0, len, NULL, p->err);
-	if (status == LEP_OK)
-		status = lep_chars_normalize(&chars, p->spec->steps, p->spec->n_steps, NULL, p->err);
-	if (status == LEP_OK)
-	{
-		bytes = lep_arena_array(&p->work, chars.n + 1, 4);
-		if (bytes == NULL)
-			status = no_memory(p->err);
-		for (size_t i = 0; i < chars.n && bytes != NULL; i++)
-			n += lep_utf8_encode(chars.chars[i].c, (unsigned char *) bytes + n);
-		*out = bytes;
-		*out_len = n;
-	}
-	lep_chars_free(&chars);
-	return status;
+	if (status != LEP_OK)
+		return status;
+	bytes = lep_arena_array(&p->work, p->chars.n + 1, 4);
+	if (bytes == NULL)
+		return no_memory(p->err);
+	for (size_t i = 0; i < p->chars.n; i++)
+		n += lep_utf8_encode(p->chars.chars[i].c, (unsigned char *) bytes + n);
+	*out = bytes;
+	*out_len = n;
+	return LEP_OK;
 }
 
 /* Refuse an added token that lepton does not look for. */
@@ -186,10 +191,10 @@ add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 		/* A form that normalising gave once stays with the id, even for a later content. */
 		if (token->flags & LEP_ADDED_NORMALIZED)
 		{
-			const char *form;
-			size_t form_len;
+			const char *form = "";
+			size_t form_len = 0;
 
-			status = normalize_content(p, token->content, token->len, &form, &form_len);
+			status = normalized_form(p, token->content, token->len, &form, &form_len);
 			if (status != LEP_OK)
 				return status;
 			if (form_len != token->len || memcmp(form, token->content, form_len) != 0)
@@ -314,17 +319,15 @@ classify_bytes(Packer *p)
 	for (unsigned b = 0; b < 0x80; b++)
 	{
 		char byte = (char) b;
-		const char *form;
-		size_t len;
 		uint32_t flags;
-		LepStatus status = normalize_content(p, &byte, 1, &form, &len);
+		LepStatus status = normalize_content(p, &byte, 1);
 
 		if (status != LEP_OK)
 			return status;
-		if (len != 1 || (unsigned char) form[0] >= 0x80)
+		if (p->chars.n != 1 || p->chars.chars[0].c >= 0x80)
 			continue;
-		flags = lep_char_flags((unsigned char) form[0]);
-		p->head.fold[b] = (uint8_t) form[0];
+		flags = lep_char_flags(p->chars.chars[0].c);
+		p->head.fold[b] = (uint8_t) p->chars.chars[0].c;
 		if (drops && (flags & LEP_UC_SPACE))
 			p->head.kind[b] = LEP_BYTE_SPACE;
 		else if ((spec->splits & LEP_SPLIT_PUNCT) && (flags & LEP_UC_PUNCT))
@@ -426,6 +429,7 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 	*blob_size = 0;
 	p.vocab_size = vocab_size < INT32_MAX ? vocab_size : INT32_MAX;
 	lep_arena_init(&p.work, arena->allocator, 0);
+	lep_chars_init(&p.chars, arena->allocator);
 	status = by_content != NULL && by_id != NULL ? build_words(&p) : no_memory(err);
 	if (status == LEP_OK)
 		status = add_tokens(&p, by_content, by_id);
@@ -441,6 +445,7 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 		status = write_blob(&p, arena, blob, blob_size);
 	json_decref(by_content);
 	json_decref(by_id);
+	lep_chars_free(&p.chars);
 	lep_arena_free(&p.work);
 	return status;
 }

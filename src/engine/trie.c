@@ -10,7 +10,7 @@
 
 #define BLOCK		256u /* children of one node lie in one aligned block */
 #define TRIES_MAX	512	 /* free units looked at before a new block is opened */
-#define UNITS_FIRST ((size_t) 4096)
+#define UNITS_FIRST ((size_t) 512)
 
 /* A node whose children are still to be placed: keys[low, high) share its depth bytes. */
 typedef struct Pending

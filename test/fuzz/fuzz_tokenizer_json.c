@@ -1,0 +1,138 @@
+/*
+ * fuzz_tokenizer_json.c: arbitrary files for the tokenizer's builder, and
+ * arbitrary damage for its tables.
+ *
+ * An input that begins with 'v' is vocab.txt, tokenizer_config.json,
+ * special_tokens_map.json and added_tokens.json, cut at bytes 0x1E; one that
+ * begins with 'b' is triples (16-bit offset, byte) that damage a good blob;
+ * all others are a tokenizer.json.  What builds or opens tokenizes a text.
+ */
+#define LEPTON_ENGINE_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../src/engine/tokenizer.h"
+#include "tokenizer_samples.h"
+
+#define IDS		  1000
+#define SEPARATOR 0x1E
+
+static LepArena samples;
+static const char *good;
+static size_t good_size;
+
+static const char fixed_text[] =
+	"The quick [MASK] brown [CLS]fox\xC3\xA9 a\xCC\x81\xCC\xA3 \xE4\xB8\xAD\xE5\x9B\xBD "
+	"##ing  \xF0\x9F\x98\x80 \xEA\xB0\x80 \xC4\xB0\xCE\xA3 <\xCC\xB8 aaa...bbb\x01z ";
+
+/* Fail loudly. */
+static void
+require(bool ok)
+{
+	if (!ok)
+		__builtin_trap();
+}
+
+/* Build a good blob to damage. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	void *blob;
+
+	(void) argc;
+	(void) argv;
+	lep_arena_init(&samples, &lep_malloc_allocator, 0);
+	require(lep_tokenizer_build(tokenizer_samples[2], strlen(tokenizer_samples[2]), SAMPLE_IDS,
+								&samples, &blob, &good_size, NULL) == LEP_OK);
+	good = blob;
+	return 0;
+}
+
+/* Tokenize the fixed text with whatever the blob is. */
+static void
+use(const void *blob, size_t size, bool whole)
+{
+	LepTokenizeOptions options = {.add_special = true};
+	LepTokenScratch *scratch;
+	LepTokenizer tok;
+	LepTokens tokens;
+	LepError err;
+	LepStatus status = lep_tokenizer_open(blob, size, &tok, &err);
+
+	require(status == LEP_OK || !whole);
+	if (status != LEP_OK)
+		return;
+	scratch = lep_token_scratch_new(&lep_malloc_allocator);
+	require(scratch != NULL);
+	status = lep_tokenize(&tok, scratch, fixed_text, sizeof(fixed_text) - 1, &options, &tokens,
+						  NULL, &err);
+	require(status == LEP_OK || !whole);
+	for (size_t i = 0; i < tokens.n; i++)
+		require(tokens.ids[i] >= 0 && (!whole || tokens.ids[i] < IDS));
+	lep_token_scratch_free(scratch);
+}
+
+/* Damage the good blob and use it. */
+static void
+damage(const uint8_t *data, size_t size)
+{
+	unsigned char *copy = aligned_alloc(64, good_size);
+
+	require(copy != NULL);
+	memcpy(copy, good, good_size);
+	for (size_t i = 0; i + 3 <= size; i += 3)
+		copy[(data[i] | (size_t) data[i + 1] << 8) % good_size] = data[i + 2];
+	use(copy, good_size, false);
+	free(copy);
+}
+
+/* Cut text at the separators into files[4]; absent ones stay NULL. */
+static void
+cut(const char *text, size_t size, const char **files, size_t *lengths)
+{
+	for (int i = 0; i < 4 && text != NULL; i++)
+	{
+		const char *end = memchr(text, SEPARATOR, size);
+
+		files[i] = text;
+		lengths[i] = end != NULL ? (size_t) (end - text) : size;
+		size -= lengths[i] + (end != NULL);
+		text = end != NULL ? end + 1 : NULL;
+	}
+}
+
+/* Build from one input. */
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *files[4] = {NULL, NULL, NULL, NULL};
+	size_t lengths[4] = {0, 0, 0, 0};
+	LepArena arena;
+	LepError err;
+	void *blob;
+	size_t blob_size;
+	LepStatus status;
+
+	if (size > 0 && data[0] == 'b')
+	{
+		damage(data + 1, size - 1);
+		return 0;
+	}
+	lep_arena_init(&arena, &lep_malloc_allocator, (size_t) 256 << 20);
+	if (size > 0 && data[0] == 'v')
+	{
+		cut((const char *) data + 1, size - 1, files, lengths);
+		status = lep_tokenizer_build_vocab(files[0], lengths[0], files[1], lengths[1], files[2],
+										   lengths[2], files[3], lengths[3], IDS, &arena, &blob,
+										   &blob_size, &err);
+	}
+	else
+		status =
+			lep_tokenizer_build((const char *) data, size, IDS, &arena, &blob, &blob_size, &err);
+	if (status == LEP_OK)
+		use(blob, blob_size, true);
+	else
+		require(err.status == status && err.message[0] != '\0');
+	lep_arena_free(&arena);
+	return 0;
+}
