@@ -70,6 +70,9 @@ LepStatus lep_tokenizer_build_vocab(const char *vocab, size_t vocab_len, const c
 /* Check the blob's header and bounds; LEP_BAD_IMAGE when they are wrong. */
 LepStatus lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *err);
 
+/* Cut long texts at their start (left) or end, whatever the tokenizer's own file says. */
+void lep_tokenizer_set_side(void *blob, bool left);
+
 /* Number of special tokens that the template adds to one text. */
 size_t lep_tokenizer_special_count(const LepTokenizer *tok);
 
