@@ -54,13 +54,13 @@ must(LepStatus status, const LepError *err)
 	exit(1);
 }
 
-/* Seconds since some moment. */
+/* Seconds that this process has computed: other programs' turns do not count. */
 static double
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
