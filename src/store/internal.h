@@ -15,7 +15,7 @@
 
 #define STORE_SCHEMA	  "_lepton"
 #define STORE_FILE_PREFIX "pgsql_tmp_lepton."
-#define STORE_PART_BYTES  (4 << 20) /* of a chunk; see README.md */
+#define STORE_PART_BYTES  (1 << 20) /* of a chunk; see README.md */
 #define STORE_MAX_FILES	  4096		/* that a model may consist of */
 #define STORE_MAX_PARTS	  (1 << 20) /* that the files of a model may have */
 #define STORE_HINT_MODELS 10		/* names that an error's hint shows */

@@ -197,7 +197,7 @@ add_part(Table *table, HeapTuple tuple, TupleDesc desc, char **last)
 	else
 		file = &table->files[table->folder.n_files - 1];
 
-	if (DatumGetInt32(part) == file->n_parts - 1)
+	if (file->n_parts > 0 && DatumGetInt32(part) == file->n_parts - 1)
 		ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
 						errmsg("part %d of file \"%s\" is twice in %s", DatumGetInt32(part), name,
 							   table->name)));
