@@ -115,7 +115,7 @@ def connect(dsn):
 
 def backend_pid(conn):
     """Return the process id of a connection's backend, which must run on this machine."""
-    pid = conn.execute("SELECT pg_backend_pid()").fetchone()[0]
+    pid = conn.info.backend_pid
     try:
         command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -132,9 +132,8 @@ def pin(pid, core):
 
 
 def cpu_seconds(pid):
-    """Return the CPU time a process has used so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the CPU time that the main thread of a process has used so far."""
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) * 1e-9
 
 
 def real_array(raw):
