@@ -2,8 +2,8 @@
  * test_graph.c: graphs and images of tiny models: values against the formulas
  * in double precision, same bits in any batch, arena bounds, cancelling, damage.
  */
+#include "random_bert.h"
 #include "testing.h"
-#include "tiny_model.h"
 
 #include "../../src/engine/image_format.h"
 
