@@ -100,6 +100,8 @@ check_module(const LepDesc *desc, uint32_t i, uint32_t *width, LepError *err)
 	if (status == LEP_OK)
 		status = check_range("module output", m->d_out, 1, LEP_MAX_WIDTH, err);
 	if (status == LEP_OK)
+		status = check_range("module flags", m->has_bias | m->residual | m->skip_prompt, 0, 1, err);
+	if (status == LEP_OK)
 		status = check_range("module activation", m->act, 0, LEP_ACT_COUNT - 1, err);
 	if (status != LEP_OK)
 		return status;

@@ -70,8 +70,9 @@ typedef struct LepModule
 {
 	uint32_t kind; /* LepModuleKind */
 	uint32_t d_in, d_out;
-	uint32_t act;				  /* LepAct, dense */
-	uint32_t has_bias;			  /* dense */
+	uint32_t act;	   /* LepAct, dense */
+	uint32_t has_bias; /* dense */
+	uint32_t residual; /* dense: adds what flows in, through weights where widths differ */
 	uint8_t pools[LEP_MAX_POOLS]; /* LepPool, concatenated in this order, ends at LEP_POOL_NONE */
 	uint32_t skip_prompt;		  /* pool without the prompt's tokens */
 	float eps;					  /* norm */

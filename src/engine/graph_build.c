@@ -308,6 +308,19 @@ lep_build_cut(LepBuilder *b, LepBuf x, uint32_t d)
 	return op->out;
 }
 
+/* act(x * weight^T + bias), plus x itself or x * residual^T where the module says so */
+static LepBuf
+build_dense(LepBuilder *b, LepBuf x, const LepModule *module)
+{
+	LepBuf y = lep_build_linear(b, x, module->d_out, module->has_bias, "linear");
+
+	if (module->act != LEP_ACT_NONE)
+		y = lep_build_activate(b, y, (LepAct) module->act);
+	if (module->residual && module->d_in != module->d_out)
+		x = lep_build_linear(b, x, module->d_out, false, "residual");
+	return module->residual ? lep_build_add(b, y, x) : y;
+}
+
 /* Append the modules that stand behind an embedding model's encoder. */
 static void
 build_modules(LepBuilder *b, const LepDesc *desc)
@@ -329,9 +342,7 @@ build_modules(LepBuilder *b, const LepDesc *desc)
 								   module->skip_prompt ? desc->prompt_tokens : 0);
 				break;
 			case LEP_MODULE_DENSE:
-				x = lep_build_linear(b, x, module->d_out, module->has_bias, "linear");
-				if (module->act != LEP_ACT_NONE)
-					x = lep_build_activate(b, x, (LepAct) module->act);
+				x = build_dense(b, x, module);
 				break;
 			case LEP_MODULE_NORM:
 				x = lep_build_norm(b, x, module->eps, "norm");

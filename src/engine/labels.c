@@ -32,6 +32,8 @@ take_labels(json_t *id2label, const char *file, LepArena *arena, const char **la
 			LepError *err)
 {
 	char quoted[LEP_QUOTE_SIZE];
+	char digits[32];
+	const char *text;
 	const char *key;
 	json_t *value;
 
@@ -50,12 +52,13 @@ take_labels(json_t *id2label, const char *file, LepArena *arena, const char **la
 							 n, n - 1);
 			return LEP_BAD_FILE;
 		}
-		if (!json_is_string(value))
+		if (!json_is_string(value) && !json_is_integer(value))
 			return lep_error(err, LEP_BAD_FILE,
-							 "label \"%s\" of key \"id2label\" in file \"%s\" is not a string",
+							 "label \"%s\" of key \"id2label\" in file \"%s\" is not a text",
 							 quoted, file);
-		labels[number] =
-			lep_arena_strndup(arena, json_string_value(value), json_string_length(value));
+		snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		text = json_is_string(value) ? json_string_value(value) : digits;
+		labels[number] = lep_arena_strndup(arena, text, strlen(text));
 		if (labels[number] == NULL)
 			return lep_error(err, LEP_NO_MEMORY, "out of memory reading file \"%s\"", file);
 	}

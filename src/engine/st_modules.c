@@ -227,13 +227,12 @@ read_dense(const Place *p, json_t *config, LepModule *m)
 		status = check_names(p, config);
 	if (status == LEP_OK)
 		status = lep_json_bool(config, p->file, "use_residual", false, false, &residual, p->err);
-	if (status == LEP_OK && residual)
-		status = lep_st_unsupported(p->file, "use_residual", "false", p->err);
 	if (status != LEP_OK)
 		return status;
 	m->kind = LEP_MODULE_DENSE;
 	m->d_out = (uint32_t) d_out;
 	m->has_bias = bias;
+	m->residual = residual;
 	return LEP_OK;
 }
 

@@ -666,6 +666,7 @@ for label, values, word in (
     ("id2label_negative", {"id2label": {"-1": "a", "0": "b"}}, "id2label"),
     ("id2label_huge_number", {"id2label": {"0": "a", "99999999999999999999": "b"}}, "id2label"),
     ("id2label_label_null", {"id2label": {"0": "a", "1": None}}, "id2label"),
+    ("id2label_label_real", {"id2label": {"0": "a", "1": 1.5}}, "id2label"),
     ("id2label_label_object", {"id2label": {"0": "a", "1": {}}}, "id2label"),
     ("num_labels_zero", {"num_labels": 0}, "num_labels"),
     ("num_labels_negative", {"num_labels": -2}, "num_labels"),
@@ -886,7 +887,7 @@ st_case("dense_width_huge", dense(out_features=2**62), "out_features")
 st_case("dense_act_unknown", dense(activation_function="torch.nn.modules.activation.Nonsense"), "Nonsense")
 st_case("dense_act_foreign", dense(activation_function="os.system"), "os.system")
 st_case("dense_act_null", dense(activation_function=None), "activation_function")
-st_case("dense_residual", dense(use_residual=True), "use_residual")
+st_case("dense_residual", dense(use_residual=True), "residual.weight")
 st_case("dense_other_input", dense(module_input_name="token_embeddings"), "module_input_name")
 st_case("dense_bias_string", dense(bias="true"), "bias")
 

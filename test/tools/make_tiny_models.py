@@ -364,6 +364,14 @@ def st_dense_normalize(path):
 
 
 @folder
+def st_dense_residual(path):
+    """A residual around Dense: as it is, and through weights of its own."""
+    modules = [pooling(), dense(path, HIDDEN, use_residual=True), dense(path, 10, where="3_Dense", use_residual=True)]
+    rename(path / "3_Dense", lambda t: {**t, "residual.weight": torch.randn(10, HIDDEN) * 0.3})
+    st(path, *modules)
+
+
+@folder
 def st_dense_f16(path):
     st(path, pooling(), dense(path, 12, dtype=torch.float16, bias=False,
                               activation_function="torch.nn.modules.linear.Identity"))
@@ -507,6 +515,12 @@ def classify_many(path):
 
 
 @folder
+def classify_numbers(path):
+    """Numbers as labels."""
+    classify(path, 3, changes={"id2label": {"0": 7, "1": -1, "2": "7"}, "label2id": ...})
+
+
+@folder
 def classify_multi(path):
     classify(path, 3, torch.bfloat16, problem_type="multi_label_classification")
 
@@ -567,11 +581,6 @@ def ids_of(path):
     return [tok(t)["input_ids"] for t in TEXTS]
 
 
-def fit(path, texts):
-    """Leave out texts that the libraries themselves can't take, for want of a limit."""
-    return texts
-
-
 def golden(path):
     """Ask the libraries."""
     config_path = path / ("0_Transformer" if (path / "0_Transformer").exists() else "")
@@ -587,7 +596,7 @@ def golden(path):
         answer["task"] = "embed"
         answer["max_tokens"] = min(model.max_seq_length, config["max_position_embeddings"])
         answer["embeddings"] = [model.encode([t])[0].tolist() for t in TEXTS]
-    write_json(path / "golden.json", answer)
+    (path / "golden.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
 
 
 def main():

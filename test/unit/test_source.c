@@ -253,7 +253,8 @@ test_changes(void)
 
 		{tiny_classifier, "config.json", "\"0\":\"ham\"", "\"2\":\"ham\"", LEP_BAD_FILE,
 		 "id2label"},
-		{tiny_classifier, "config.json", "\"ham\"", "7", LEP_BAD_FILE, "id2label"},
+		{tiny_classifier, "config.json", "\"ham\"", "7", LEP_OK, ""},
+		{tiny_classifier, "config.json", "\"ham\"", "true", LEP_BAD_FILE, "id2label"},
 		{tiny_classifier, "config.json", "\"0\":\"ham\"", "\"00\":\"ham\"", LEP_BAD_FILE,
 		 "id2label"},
 		{tiny_classifier, "config.json", "\"id2label\"", "\"id3label\"", LEP_OK, ""},
@@ -304,7 +305,7 @@ test_changes(void)
 		 LEP_OK, ""},
 		{tiny_sentence, "2_Dense/config.json", "\"bias\":true", "\"bias\":false", LEP_OK, ""},
 		{tiny_sentence, "2_Dense/config.json", "\"bias\":true", "\"use_residual\":true",
-		 LEP_UNSUPPORTED, "use_residual"},
+		 LEP_MISSING, "residual"},
 		{tiny_sentence, "2_Dense/model.safetensors", NULL, NULL, LEP_MISSING,
 		 "2_Dense/model.safetensors"},
 		{tiny_sentence, "3_LayerNorm/model.safetensors", "norm.weight", "norm.heavy!", LEP_MISSING,

@@ -167,7 +167,6 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 const LepFamily lep_family_bert = {
 	.model_type = "bert",
 	.prefix = "bert.",
-	.probe = "embeddings.word_embeddings.weight",
 	.embed = embed_architectures,
 	.classify = classify_architectures,
 	.read_config = read_config,
