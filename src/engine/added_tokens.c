@@ -72,7 +72,7 @@ find_normalized(const LepTokenRun *run, const LepChar *chars, size_t n, size_t f
 			size_t len = lep_utf8_encode(chars[i].c, bytes);
 
 			for (size_t j = 0; j < len && node != LEP_TRIE_NONE; j++)
-				node = lep_trie_step(run->normal, tables->normal.n, node, bytes[j]);
+				node = lep_trie_step(run->normal, run->n_normal, node, bytes[j]);
 			if (node != LEP_TRIE_NONE && run->normal[node].value >= 0)
 			{
 				found = run->normal[node].value;
@@ -265,7 +265,7 @@ lep_run_normalized(LepTokenRun *run, const LepChar *chars, size_t n)
 	LepStatus status = LEP_OK;
 	Match match = {0};
 
-	if (run->tables->normal.n == 0)
+	if (run->n_normal == 0)
 		return lep_run_words(run, chars, n);
 	while (status == LEP_OK && run->n <= run->limit && find_normalized(run, chars, n, scan, &match))
 	{

@@ -46,7 +46,7 @@ lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *e
 		return LEP_BAD_IMAGE;
 	}
 	if (!trie_fits(t->words, size) || !trie_fits(t->raw, size) || !trie_fits(t->normal, size) ||
-		!section_fits(t->added, sizeof(LepAdded), size) ||
+		!trie_fits(t->lowered, size) || !section_fits(t->added, sizeof(LepAdded), size) ||
 		!section_fits(t->pieces, sizeof(LepPiece), size) || t->words.n == 0 ||
 		t->n_steps > LEP_NORM_STEPS_MAX || t->n_ids > INT32_MAX || t->unk_id < 0 ||
 		(uint32_t) t->unk_id >= t->n_ids ||
@@ -257,18 +257,22 @@ apply_template(LepTokenRun *run, size_t from, size_t n, bool add_special, LepTok
 
 /* View the sections of the tables. */
 static LepTokenRun
-start_run(const LepTokenizer *tok, LepTokenScratch *scratch, const LepStop *stop, LepError *err)
+start_run(const LepTokenizer *tok, LepTokenScratch *scratch, bool lower_first, const LepStop *stop,
+		  LepError *err)
 {
 	const struct LepTokenizerTables *tables = tok->tables;
+	LepSection normal = lower_first ? tables->lowered : tables->normal;
 	const char *blob = tok->blob;
 	LepTokenRun run = {
 		.tables = tables,
 		.words = (const LepTrieUnit *) (const void *) (blob + tables->words.offset),
 		.raw = (const LepTrieUnit *) (const void *) (blob + tables->raw.offset),
-		.normal = (const LepTrieUnit *) (const void *) (blob + tables->normal.offset),
+		.normal = (const LepTrieUnit *) (const void *) (blob + normal.offset),
+		.n_normal = normal.n,
 		.added = (const LepAdded *) (const void *) (blob + tables->added.offset),
 		.pieces = (const LepPiece *) (const void *) (blob + tables->pieces.offset),
 		.scratch = scratch,
+		.lower_first = lower_first,
 		.stop = stop,
 		.err = err,
 	};
@@ -281,7 +285,7 @@ LepStatus
 lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text, size_t len,
 			 const LepTokenizeOptions *options, LepTokens *out, const LepStop *stop, LepError *err)
 {
-	LepTokenRun run = start_run(tok, scratch, stop, err);
+	LepTokenRun run = start_run(tok, scratch, options->lower_first, stop, err);
 	size_t special = options->add_special ? tok->tables->special : 0;
 	size_t keep = SIZE_MAX; /* tokens of the text that are kept */
 	size_t n;
@@ -290,6 +294,8 @@ lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text
 	memset(out, 0, sizeof(*out));
 	if (len >= UINT32_MAX)
 		return lep_error(err, LEP_TOO_LARGE, "text is too long to be tokenized");
+	if (options->lower_first && tok->tables->no_lower_first)
+		return lep_error(err, LEP_UNSUPPORTED, "added tokens cannot be told apart in lower case");
 	if (options->max_tokens > 0)
 	{
 		if (options->max_tokens < special)
@@ -304,7 +310,6 @@ lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text
 	run.text = text;
 	run.len = len;
 	run.limit = tok->tables->truncate_left ? SIZE_MAX : keep;
-	run.lower_first = options->lower_first;
 	status = lep_run_text(&run);
 	if (status != LEP_OK)
 		return status;

@@ -35,8 +35,8 @@ typedef struct Packer
 	LepCharBuffer chars; /* freed at the end */
 	Kept *kept;			 /* [n_kept] */
 	size_t n_kept;
-	LepTrieUnit *words, *raw, *normal;
-	size_t n_words, n_raw, n_normal;
+	LepTrieUnit *words, *raw, *normal, *lowered;
+	size_t n_words, n_raw, n_normal, n_lowered;
 	struct LepTokenizerTables head;
 	LepError *err;
 } Packer;
@@ -303,6 +303,39 @@ build_words(Packer *p)
 	return LEP_OK;
 }
 
+/* Build the trie of the normalized tokens as they read with a lower-casing step in front. */
+static LepStatus
+build_lowered(Packer *p)
+{
+	LepTokenizerSpec *spec = p->spec;
+	LepTokenizerSpec lowered = *spec;
+	LepStatus status = LEP_OK;
+
+	if (p->n_normal == 0)
+		return LEP_OK;
+	if (spec->n_steps == LEP_NORM_STEPS_MAX)
+	{
+		p->head.no_lower_first = 1;
+		return LEP_OK;
+	}
+	lowered.steps[0] = LEP_NORM_LOWER;
+	memcpy(lowered.steps + 1, spec->steps, spec->n_steps);
+	lowered.n_steps++;
+	p->spec = &lowered;
+	for (size_t i = 0; i < p->n_kept && status == LEP_OK; i++)
+		if (p->kept[i].token->flags & LEP_ADDED_NORMALIZED)
+			status = normalized_form(p, p->kept[i].token->content, p->kept[i].token->len,
+									 &p->kept[i].pattern, &p->kept[i].pattern_len);
+	if (status == LEP_OK)
+		status = build_added(p, true, &p->lowered, &p->n_lowered);
+	p->spec = spec;
+	if (status != LEP_UNSUPPORTED)
+		return status;
+	p->head.no_lower_first = 1;
+	p->n_lowered = 0;
+	return LEP_OK;
+}
+
 /* Ask the normaliser and the splits what each ASCII byte is by itself. */
 static LepStatus
 classify_bytes(Packer *p)
@@ -382,6 +415,7 @@ write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
 	if (!place(&head->words, p->n_words, sizeof(LepTrieUnit), &size) ||
 		!place(&head->raw, p->n_raw, sizeof(LepTrieUnit), &size) ||
 		!place(&head->normal, p->n_normal, sizeof(LepTrieUnit), &size) ||
+		!place(&head->lowered, p->n_lowered, sizeof(LepTrieUnit), &size) ||
 		!place(&head->added, p->n_kept, sizeof(LepAdded), &size) ||
 		!place(&head->pieces, spec->n_pieces, sizeof(LepPiece), &size))
 		return no_memory(p->err);
@@ -409,6 +443,7 @@ write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
 	fill(*blob, head->words, p->words, sizeof(LepTrieUnit));
 	fill(*blob, head->raw, p->raw, sizeof(LepTrieUnit));
 	fill(*blob, head->normal, p->normal, sizeof(LepTrieUnit));
+	fill(*blob, head->lowered, p->lowered, sizeof(LepTrieUnit));
 	fill(*blob, head->added, added, sizeof(LepAdded));
 	fill(*blob, head->pieces, spec->pieces, sizeof(LepPiece));
 	*blob_size = size;
@@ -439,6 +474,8 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 		status = build_added(&p, false, &p.raw, &p.n_raw);
 	if (status == LEP_OK)
 		status = build_added(&p, true, &p.normal, &p.n_normal);
+	if (status == LEP_OK)
+		status = build_lowered(&p);
 	if (status == LEP_OK)
 		status = classify_bytes(&p);
 	if (status == LEP_OK)

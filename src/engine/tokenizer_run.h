@@ -29,7 +29,8 @@ typedef struct LepTokenRun
 	const struct LepTokenizerTables *tables;
 	const LepTrieUnit *words;
 	const LepTrieUnit *raw;
-	const LepTrieUnit *normal;
+	const LepTrieUnit *normal; /* [n_normal] */
+	size_t n_normal;
 	const LepAdded *added;
 	const LepPiece *pieces;
 	LepTokenScratch *scratch;

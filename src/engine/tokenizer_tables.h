@@ -13,7 +13,7 @@
 #include "trie.h"
 
 #define LEP_TOKENIZER_MAGIC	  UINT64_C(0x6E656B6F7470656C) /* "leptoken" */
-#define LEP_TOKENIZER_VERSION 1
+#define LEP_TOKENIZER_VERSION 2
 #define LEP_NORM_STEPS_MAX	  32
 #define LEP_ADDED_BYTES_MAX	  256 /* bytes of an added token, so that matching stays linear */
 
@@ -70,12 +70,14 @@ struct LepTokenizerTables
 	uint32_t max_chars;	 /* a longer word is unknown */
 	uint32_t continuing; /* trie node behind the continuing prefix, or LEP_TRIE_NONE */
 	int32_t unk_id;
-	uint32_t n_ids;			/* every id is below */
-	uint32_t special;		/* special tokens in the template */
-	uint32_t max_type;		/* largest type id in the template */
-	LepSection words;		/* LepTrieUnit: the vocabulary, values are ids */
+	uint32_t n_ids;			 /* every id is below */
+	uint32_t special;		 /* special tokens in the template */
+	uint32_t max_type;		 /* largest type id in the template */
+	uint32_t no_lower_first; /* lower_first would make added tokens alike or empty */
+	LepSection words;		 /* LepTrieUnit: the vocabulary, values are ids */
 	LepSection raw;			/* LepTrieUnit: added tokens of the text as it is, values index added */
 	LepSection normal;		/* LepTrieUnit: added tokens of the normalised text */
+	LepSection lowered;		/* LepTrieUnit: the same for lower_first */
 	LepSection added;		/* LepAdded */
 	LepSection pieces;		/* LepPiece */
 	uint8_t first_raw[256]; /* can a raw added token begin with this byte? */

@@ -199,6 +199,9 @@ def main():
         for name, content in variants(base, cased):
             path, tokenizer = open_tokenizer(folder, "variant.json", content)
             bad += compare(name, options.driver, [path], tokenizer, few + interesting)
+            if name.startswith("added tokens"):
+                tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), tokenizer.normalizer])
+                bad += compare(f"{name}, lower first", options.driver, ["-l", path], tokenizer, few + interesting)
     print(f"{bad} differences")
     return 1 if bad else 0
 

@@ -28,7 +28,8 @@ load(const char *path)
 	json_error_t error;
 	json_t *json = json_load_file(path, 0, &error);
 
-	check(json != NULL, "%s: %s", path, error.text);
+	if (!check(json != NULL, "%s: %s", path, error.text))
+		exit(test_done());
 	return json;
 }
 
