@@ -11,15 +11,14 @@ CREATE EXTENSION lepton;
 \echo '== Load a Hugging Face folder'
 \timing on
 SELECT name, task, family, dims, max_tokens, parameters FROM lepton_load_model('minilm', :'model');
+\timing off
 
 -- 480 e-mails with their labels, and 120 that arrive later.
 CREATE TEMPORARY TABLE sample (id int, split text, label text, subject text, body text);
-\timing off
 \copy sample FROM 'examples/data/emails.csv' WITH (FORMAT csv, HEADER)
 
 \echo
 \echo '== Embed: a generated column keeps the embedding of each e-mail up to date'
-\timing on
 CREATE TABLE mail (
 	id int PRIMARY KEY,
 	label text NOT NULL,
@@ -28,8 +27,10 @@ CREATE TABLE mail (
 	embedding real[] GENERATED ALWAYS AS (lepton_embed(subject || E'\n' || body, 'minilm')) STORED
 );
 \echo 'insert 480 e-mails'
+\timing on
 INSERT INTO mail (id, label, subject, body)
 	SELECT id, label, subject, body FROM sample WHERE split = 'train' ORDER BY id;
+\timing off
 
 \echo
 \echo '== Search by meaning'
@@ -37,6 +38,7 @@ PREPARE search (text) AS
 	SELECT round(lepton_similarity(embedding, lepton_embed($1, 'minilm'))::numeric, 3) AS similarity, label,
 		left(subject, 70) AS subject
 	FROM mail ORDER BY 1 DESC LIMIT 5;
+\timing on
 \echo '"I owe the bank money and need help"'
 EXECUTE search ('I owe the bank money and need help');
 \echo '"the new version does not compile on my machine"'
@@ -52,10 +54,12 @@ FROM lepton_train('spamfilter', 'minilm', $$SELECT subject || E'\n' || body, lab
 
 \echo
 \echo '== Tag new mail as it arrives'
+\timing off
 CREATE TABLE inbox (id int PRIMARY KEY, subject text, body text, tag text);
 CREATE TRIGGER inbox_tag BEFORE INSERT OR UPDATE ON inbox
 	FOR EACH ROW EXECUTE FUNCTION lepton_classify_trigger('tag', 'spamfilter', 'subject', 'body');
 \echo 'insert 120 new e-mails'
+\timing on
 INSERT INTO inbox (id, subject, body) SELECT id, subject, body FROM sample WHERE split = 'new' ORDER BY id;
 \timing off
 SELECT tag, left(subject, 70) AS subject FROM inbox ORDER BY id LIMIT 12;

@@ -48,13 +48,14 @@ sub answer
 	return $node->safe_psql($db // 'postgres', $question);
 }
 
-# Names of lepton's files in the directory of a database.
+# Names of images in the directory of a database, finished or not.
 sub images
 {
 	my ($node, $db) = @_;
 	my $oid = $node->safe_psql($db // 'postgres', 'SELECT oid FROM pg_database WHERE datname = current_database()');
-	my @files = map { basename($_) } glob($node->data_dir . "/base/$oid/pgsql_tmp_lepton*");
-	return sort @files;
+	my @files = grep { $_ ne 'pgsql_tmp_lepton.stats' } map { basename($_) } glob($node->data_dir . "/base/$oid/pgsql_tmp_lepton*");
+	@files = sort @files;
+	return @files;
 }
 
 # The n-th percentile of numbers.
