@@ -174,7 +174,7 @@ def sequences(out, name, table, note):
 def write(folder, name, what, body):
     head = ["/*", f" * {name}: {what}",
             " *", f" * Written by test/tools/make_unicode_tables.py from tokenizers {PINNED} and",
-            f" * Python's Unicode {unicodedata.unidata_version}; never edited by hand.", " */"]
+            f" * Python's Unicode {unicodedata.unidata_version}; never edited by hand.", " */", "/* clang-format off */"]
     with open(os.path.join(folder, name), "w", encoding="ascii", newline="\n") as out:
         out.write("\n".join(head + body) + "\n")
 
