@@ -6,7 +6,8 @@ Usage: make_tiny_models.py OUTPUT_DIR [NAME ...]
 Every folder gets a golden.json: the texts, the token ids of each (never truncated), and the embeddings of
 sentence-transformers or the scores of transformers' text-classification pipeline with truncation, both in f32.
 Weights are scaled up, so that different texts and different arithmetic give clearly different numbers. Needs
-the packages of test/requirements-peers.txt.
+the packages of test/requirements-peers.txt. A part of the folders is kept in test/data/layouts, where
+test/unit/test_layouts.c checks them; `make_tiny_models.py test/data/layouts $(ls test/data/layouts)` makes them anew.
 """
 import json
 import pathlib
@@ -20,7 +21,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining, BertForSequenceClassification, BertModel
 from transformers import pipeline
 
-HIDDEN, LAYERS, HEADS, INTER, POSITIONS = 16, 2, 2, 32, 48
+HIDDEN, LAYERS, HEADS, INTER, POSITIONS = 8, 2, 2, 24, 48
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = [chr(c) for c in range(ord("a"), ord("z") + 1)]
 WORDS = "the invoice is over due shall we meet at noon free money click now mail and for you query search".split()
@@ -106,7 +107,8 @@ def write_tokenizer(path, lower=True, max_length=POSITIONS, json_file=True, voca
     """Write the tokenizer's files."""
     path.mkdir(parents=True, exist_ok=True)
     if json_file:
-        write_json(path / "tokenizer.json", tokenizer_json(lower, **changes))
+        text = json.dumps(tokenizer_json(lower, **changes), separators=(",", ":"), ensure_ascii=False)
+        (path / "tokenizer.json").write_text(text + "\n", encoding="utf-8")
     if vocab_file:
         (path / "vocab.txt").write_text("".join(t + "\n" for t in vocab(lower)), encoding="utf-8")
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": lower}
