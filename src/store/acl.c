@@ -14,15 +14,17 @@
 
 /* Tell whether the current user may use a model: superuser, owner, or a role it is granted to */
 bool
-store_may_use(Oid owner, ArrayType *users)
+store_may_use(Oid owner, Datum granted)
 {
 	Oid user = GetUserId();
+	ArrayType *users;
 	const Oid *roles;
 	int n;
 
 	if (has_privs_of_role(user, owner))
 		return true;
-	if (users == NULL || ARR_NDIM(users) != 1 || ARR_HASNULL(users))
+	users = DatumGetArrayTypeP(granted);
+	if (ARR_NDIM(users) != 1 || ARR_HASNULL(users))
 		return false;
 	n = ARR_DIMS(users)[0];
 	roles = (const Oid *) ARR_DATA_PTR(users);

@@ -13,7 +13,6 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -176,11 +175,7 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 	memcpy(row->hash, VARDATA_ANY(hash), LEP_HASH_BYTES);
 
 	if (may_use != NULL)
-	{
-		Datum users = row_column(tuple, COLUMN_USERS, desc);
-
-		*may_use = store_may_use(row->owner, DatumGetArrayTypeP(users));
-	}
+		*may_use = store_may_use(row->owner, row_column(tuple, COLUMN_USERS, desc));
 }
 
 /* Find at most one row through an index */

@@ -6,21 +6,26 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "port.h"
 #include "storage/fd.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
+#include "utils/wait_event.h"
 
 #include "internal.h"
 
-#define BUFFER_BYTES  (1 << 20) /* collected before a write */
-#define FLUSH_BYTES	  (8 << 20) /* after which the disk is asked to start */
-#define PRIVATE_ALIGN 4096
+#define BUFFER_BYTES   (1 << 20) /* collected before a write */
+#define FLUSH_BYTES	   (8 << 20) /* after which the disk is asked to start */
+#define PRIVATE_ALIGN  4096
+#define WORKER_WAIT_MS 10 /* between looks at another worker's build */
 
 /* What stands at an image's name. */
 typedef enum FileState
@@ -406,6 +411,27 @@ build(const StoreRow *row, const LepKernels *kernels, const char *path, MemoryCo
 	MemoryContextDelete(work);
 }
 
+/*
+ * Wait for other processes of a parallel query, with which we share the image's lock
+ *
+ * They take turns by a lock on the directory, which their end releases
+ * whatever happens.  A descriptor, or -1 when there is nothing to wait for.
+ */
+static int
+lock_among_workers(void)
+{
+	int fd = IsInParallelMode() ? OpenTransientFile(DatabasePath, O_RDONLY | PG_BINARY) : -1;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, WORKER_WAIT_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return fd;
+}
+
 /* Get the image of a model */
 void
 store_image_open(const StoreRow *row, const LepKernels *kernels, MemoryContext context,
@@ -415,6 +441,7 @@ store_image_open(const StoreRow *row, const LepKernels *kernels, MemoryContext c
 	LepError err = {0};
 	FileState state;
 	uint64 key;
+	int workers;
 
 	image_path(row->hash, kernels, path);
 	state = open_file(path, row, kernels, context, arena, image, model, &err);
@@ -423,12 +450,15 @@ store_image_open(const StoreRow *row, const LepKernels *kernels, MemoryContext c
 
 	memcpy(&key, row->hash, sizeof(key));
 	store_lock(STORE_LOCK_IMAGE, key, false);
+	workers = lock_among_workers();
 	/* While we waited another session may have built it. */
 	state = open_file(path, row, kernels, context, arena, image, model, &err);
 	if (state == FILE_DAMAGED)
 		remove_damaged(path, &err);
 	if (state != FILE_USABLE)
 		build(row, kernels, path, context, arena, image, model);
+	if (workers >= 0)
+		CloseTransientFile(workers);
 	store_unlock(STORE_LOCK_IMAGE, key);
 }
 

@@ -10,7 +10,6 @@
 #include "../guc.h"
 #include "catalog/objectaddress.h"
 #include "progress.h"
-#include "utils/array.h"
 #include "utils/snapshot.h"
 
 #define STORE_SCHEMA	  "_lepton"
@@ -68,8 +67,8 @@ uint64 store_sql(const char *sql, int n_args, Oid *types, Datum *values, const c
 
 /* acl.c: who may */
 
-/* users is the array of the row, NULL for none. */
-bool store_may_use(Oid owner, ArrayType *users);
+/* granted is the regrole[] of the row. */
+bool store_may_use(Oid owner, Datum granted);
 void store_require_owner(const StoreRow *row);
 
 /* chunk.c: the files of a model in the catalog */
