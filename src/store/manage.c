@@ -144,10 +144,19 @@ void
 store_set_default(const char *name)
 {
 	StoreRow row;
+	bool found;
 
+	/* This lock comes before those of rows: two of us would wait for each other's rows. */
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = store_row_by_name(name, GetActiveSnapshot(), &row, NULL);
+	PopActiveSnapshot();
+	if (!found)
+		store_raise_undefined(name);
+	store_require_owner(&row);
+	PreventCommandIfReadOnly("a change of models");
+	store_lock(STORE_LOCK_DEFAULT, (uint64) row.task, false);
 	SPI_connect();
 	lock_owned(name, &row);
-	store_lock(STORE_LOCK_DEFAULT, (uint64) row.task, false);
 	change_row("UPDATE " STORE_SCHEMA ".lepton_model SET is_default = false"
 			   " WHERE task OPERATOR(pg_catalog.=) $2 AND is_default"
 			   " AND id OPERATOR(pg_catalog.<>) $1",
