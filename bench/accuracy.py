@@ -50,7 +50,7 @@ def neighbours(conn, model, texts):
     """Count texts whose vector, in arrays of several sizes and places, has other bits than alone; and the sets tried."""
     import numpy as np
     differ, tried = 0, 0
-    for i in range(0, min(len(texts), 320), 8):
+    for i in range(0, min(len(texts), 320), 32):
         with conn.cursor(binary=True) as cursor:
             cursor.execute("SELECT lepton_embed(%s::text, %s)", (texts[i], model))
             alone = common.real_array(cursor.pgresult.get_value(0, 0))
