@@ -395,8 +395,8 @@ build(const StoreRow *row, const LepKernels *kernels, const char *path, MemoryCo
 		lepton_raise(LEP_BAD_IMAGE, &err);
 	if (state != FILE_USABLE)
 	{
-		if (failure != 0)
-			errno = failure;
+		/* A sweep may have removed the image of an uncommitted model before we could open it. */
+		errno = failure != 0 ? failure : (state == FILE_ABSENT ? ENOENT : EACCES);
 		ereport(NOTICE,
 				(errmsg("keeping a private copy of model \"%s\" in memory", NameStr(row->name)),
 				 errdetail("Could not write its image \"%s\": %m.", path)));
