@@ -55,13 +55,14 @@ find_raw(const LepTokenRun *run, size_t from, size_t to, Match *match)
 	return false;
 }
 
-/* Find the first match that starts at or behind from in chars[n]. */
+/* Find the first match that starts in chars[from, to) of chars[n]. */
 static bool
-find_normalized(const LepTokenRun *run, const LepChar *chars, size_t n, size_t from, Match *match)
+find_normalized(const LepTokenRun *run, const LepChar *chars, size_t n, size_t from, size_t to,
+				Match *match)
 {
 	const struct LepTokenizerTables *tables = run->tables;
 
-	for (size_t at = from; at < n; at++)
+	for (size_t at = from; at < to; at++)
 	{
 		uint32_t node = LEP_TRIE_ROOT;
 		int32_t found = -1;
@@ -220,7 +221,7 @@ lep_run_text(LepTokenRun *run)
 		size_t matched_end;
 		size_t len;
 
-		if (run->tables->streaming && run->len - scan > window)
+		if (run->len - scan > window)
 			to = scan + window;
 		if (!find_raw(run, scan, to, &match))
 		{
@@ -229,7 +230,7 @@ lep_run_text(LepTokenRun *run)
 			scan = to;
 			len = done;
 			status = lep_run_worked(run, window);
-			if (status == LEP_OK)
+			if (status == LEP_OK && run->tables->streaming)
 				status = work_off(run, &done, scan);
 			/* Where nothing could be cut, look further before trying again. */
 			window = done == len ? window * 2 : WINDOW;
@@ -267,8 +268,16 @@ lep_run_normalized(LepTokenRun *run, const LepChar *chars, size_t n)
 
 	if (run->n_normal == 0)
 		return lep_run_words(run, chars, n);
-	while (status == LEP_OK && run->n <= run->limit && find_normalized(run, chars, n, scan, &match))
+	while (status == LEP_OK && run->n <= run->limit && scan < n)
 	{
+		size_t to = n - scan > WINDOW ? scan + WINDOW : n;
+
+		if (!find_normalized(run, chars, n, scan, to, &match))
+		{
+			status = lep_run_worked(run, to - scan);
+			scan = to;
+			continue;
+		}
 		scan = match.end;
 		if ((match.token->flags & LEP_ADDED_SINGLE) &&
 			((match.start > 0 && (lep_char_flags(chars[match.start - 1].c) & LEP_UC_WORD)) ||

@@ -160,7 +160,11 @@ space_chinese(LepCharBuffer *buffer, const LepStop *stop, LepError *err)
 	size_t n = 0;
 
 	for (size_t i = 0; i < buffer->n; i++)
+	{
 		found += (lep_char_flags(buffer->chars[i].c) & LEP_UC_CJK) != 0;
+		if (stopped(stop, i))
+			return cancelled(err);
+	}
 	if (found == 0)
 		return LEP_OK;
 	if (!lep_mul(found, 2, &need) || !lep_add(need, buffer->n, &need))
@@ -388,24 +392,24 @@ settle(LepCharBuffer *buffer, size_t n, const LepStop *stop, LepError *err)
 	return LEP_OK;
 }
 
-/* Does no character decompose or have to be ordered? */
-static bool
-is_decomposed(const LepCharBuffer *buffer, bool compatible)
+/* Find the first character that decomposes or may have to be ordered; n when there is none. */
+static LepStatus
+find_undecomposed(const LepCharBuffer *buffer, bool compatible, size_t *at, const LepStop *stop,
+				  LepError *err)
 {
 	uint32_t moving = LEP_UC_NFD | (compatible ? LEP_UC_NFKD : 0);
 
-	for (size_t i = 0; i < buffer->n; i++)
+	for (*at = 0; *at < buffer->n; ++*at)
 	{
-		uint32_t c = buffer->chars[i].c;
-		uint32_t flags;
+		uint32_t c = buffer->chars[*at].c;
+		uint32_t flags = c < 0x80 ? 0 : lep_char_flags(c);
 
-		if (c < 0x80)
-			continue;
-		flags = lep_char_flags(c);
 		if ((flags & moving) || LEP_UC_RANK(flags) != 0 || lep_char_hangul(c))
-			return false;
+			break;
+		if (stopped(stop, *at))
+			return cancelled(err);
 	}
-	return true;
+	return LEP_OK;
 }
 
 /* Decompose, and compose again if asked. */
@@ -413,11 +417,13 @@ static LepStatus
 unicode_form(LepCharBuffer *buffer, bool compatible, bool composed, const LepStop *stop,
 			 LepError *err)
 {
-	LepStatus status;
+	LepStatus status = LEP_OK;
 	size_t n = 0;
 
-	if (buffer->n == 0 || (!composed && is_decomposed(buffer, compatible)))
-		return LEP_OK;
+	if (!composed)
+		status = find_undecomposed(buffer, compatible, &n, stop, err);
+	if (status != LEP_OK || n == buffer->n)
+		return status;
 	status = decompose(buffer, compatible, &n, stop, err);
 	if (status == LEP_OK && composed)
 		status = compose(buffer->spare, &n, stop, err);

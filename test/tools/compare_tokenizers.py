@@ -171,7 +171,7 @@ def main():
     cased = token_cases.cased_vocabulary(base["model"]["vocab"])
     words = token_cases.words_of(base["model"]["vocab"])
     strings = token_cases.generated(100000 // step, words)
-    few = strings[:6000 // (4 if options.quick else 1)]
+    few = strings[:6000 // (4 if options.quick else 1)] + token_cases.long_texts(words)
     interesting = [t for form in token_cases.FORMS for t in token_cases.code_points(form)[:0x3100:1 if step == 1 else 7]]
     emails = token_cases.emails(options.emails) if options.emails else []
     bad = 0

@@ -2,6 +2,7 @@
 
 code_points(form)   every code point but NUL and surrogates: alone, between letters, three in a row
 generated(n)        Unicode strings of many kinds, from a fixed seed
+long_texts(words)   a few very long texts
 emails(path)        the bodies and subjects of a JSON-lines file (.xz or plain)
 cased_vocabulary()  a vocabulary with upper case, accents and single characters of all scripts
 """
@@ -97,6 +98,20 @@ def generated(n, words, seed=20260801):
         text = "".join(p + g for p, g in zip(parts, glue)).replace("\0", "")
         texts.append(text)
     return texts
+
+
+def long_texts(words, seed=20260802):
+    """A few texts of tens of thousands of characters: with spaces, without ASCII spaces, without any."""
+    rng = random.Random(seed)
+    mixed = [c for t in TRAPS for c in t] + [chr(c) for c in range(0x4E00, 0x4E20)] + MARKS[:60] + \
+        [chr(c) for c in range(0x3041, 0x3060)] + [chr(c) for c in range(0xF900, 0xF910)] + ["\U0002F800", "\U00020000"]
+    wide = [c for c in mixed if c not in " \t\n"]
+    return ["".join(generated(2000, words, seed)),
+            " ".join(rng.choice(words) for _ in range(20000)),
+            "".join(rng.choice(wide) for _ in range(30000)),
+            "".join(rng.choice(wide + ["\u3000", "\u2003", "\u00a0", "\u0085", "\u2028"] * 9) for _ in range(30000)),
+            "".join(rng.choice(["\u4e2d", "\uf900", "\u0301", "\u3042", "[MASK]", "\u3000"]) for _ in range(30000)),
+            "x".join(rng.choice(["[MASK]", "[SEP]", " [CLS] ", "[MASK"]) for _ in range(5000))]
 
 
 def emails(path, keys=("subject", "body", "text")):
