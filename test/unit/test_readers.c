@@ -240,7 +240,7 @@ test_prefixes(void)
 	MemFolder full;
 	MemFolder mem;
 	LepError err;
-	size_t n;
+	size_t n = 0;
 	size_t size;
 	int file;
 

@@ -37,7 +37,8 @@ check_change(Make make, const char *file, const char *from, const char *to, LepS
 	LepStatus status;
 
 	make(&mem);
-	check(from == NULL || mem_replace(&mem, file, from, to), "\"%s\" is not in %s", from, file);
+	check(from == NULL || mem_replace(&mem, file, from, to), "\"%s\" is not in %s",
+		  from != NULL ? from : "", file);
 	if (from == NULL && to == NULL)
 		mem_drop(&mem, file);
 	else if (from == NULL)
@@ -48,7 +49,8 @@ check_change(Make make, const char *file, const char *from, const char *to, LepS
 		  err.detail);
 	if (status != LEP_OK)
 	{
-		check(err.status == status, "%s -> %s: the error has status %d", file, to, err.status);
+		check(err.status == status, "%s, %s: the error has status %d", file, to != NULL ? to : "",
+			  err.status);
 		check(strstr(err.message, word) != NULL || strstr(err.detail, word) != NULL,
 			  "%s, %s: \"%s\" is not in: %s (%s)", file, to != NULL ? to : "", word, err.message,
 			  err.detail);
@@ -334,6 +336,39 @@ test_changes(void)
 					 cases[i].word);
 }
 
+/* The files that are marked as used make up the same model by themselves. */
+static void
+test_used(void)
+{
+	static const Make makes[] = {tiny_encoder, tiny_classifier, tiny_sentence};
+
+	for (size_t i = 0; i < sizeof(makes) / sizeof(makes[0]); i++)
+	{
+		LepDesc before;
+		LepDesc after;
+		MemFolder mem;
+		LepError err;
+
+		makes[i](&mem);
+		mem_text(&mem, "vocab.txt", "nothing");
+		mem_text(&mem, "sentence_roberta_config.json", "nothing");
+		mem_text(&mem, "special_tokens_map.json", "nothing");
+		mem_text(&mem, "model.safetensors.index.json", "nothing");
+		check(open_folder(&mem, &before, &err) == LEP_OK, "%s", err.message);
+		for (size_t j = mem.folder.n_files; j-- > 0;)
+			if (!mem.files[j].used)
+			{
+				mem_drop(&mem, mem.paths[j]);
+				j = mem.folder.n_files;
+			}
+		check(lep_folder_find(&mem.folder, "vocab.txt") < 0, "an unneeded file is used");
+		check(open_folder(&mem, &after, &err) == LEP_OK &&
+				  memcmp(&before, &after, sizeof(before)) == 0,
+			  "model %zu is another one without the unused files: %s", i, err.message);
+		mem_free(&mem);
+	}
+}
+
 /* Split a tiny encoder into two files with an index. */
 static void
 tiny_shards(MemFolder *mem)
@@ -542,6 +577,7 @@ main(void)
 	test_sentence();
 	test_lengths();
 	test_changes();
+	test_used();
 	test_shards();
 	test_numbers();
 	test_failing_reads();

@@ -61,6 +61,7 @@ mem_drop(MemFolder *mem, const char *path)
 	mem->data[i] = mem->data[last];
 	memcpy(mem->paths[i], mem->paths[last], sizeof(mem->paths[i]));
 	mem->files[i].size = mem->files[last].size;
+	mem->files[i].used = mem->files[last].used;
 	mem->folder.n_files--;
 }
 
@@ -156,7 +157,7 @@ tensor_add(TensorWriter *w, const char *name, unsigned d0, unsigned d1)
 static inline void
 tensor_add_pair(TensorWriter *w, const char *name, unsigned d_out, unsigned d_in)
 {
-	char full[128];
+	char full[160];
 
 	snprintf(full, sizeof(full), "%s.weight", name);
 	tensor_add(w, full, d_out, d_in);
