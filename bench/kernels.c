@@ -4,8 +4,8 @@
  *
  *		make tools && taskset -c 1 build/tools/bench_kernels [isa ...]
  *
- * Each figure is the best of many repetitions in CPU time: other processes only
- * ever make a repetition slower.
+ * Each figure is the lower quartile of many repetitions in CPU time: time given
+ * to other processes does not count, but their use of the caches does.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +33,9 @@ now(void)
 #define CHAINS(reg)                                                                     \
 	CHAIN(reg, 0)                                                                       \
 	CHAIN(reg, 1)                                                                       \
-	CHAIN(reg, 2) CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) \
-		CHAIN(reg, 8) CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
+	CHAIN(reg, 2)                                                                       \
+	CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) CHAIN(reg, 8) \
+		CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
 #define CHAIN2(i) "vfmadd231ps %%ymm15, %%ymm14, %%ymm" #i "\n\t"
 
 /* Run n steps of 12 independent 512-bit multiply-adds. */
@@ -57,34 +58,6 @@ spin_avx2(long n)
 }
 #endif
 
-/* Return the multiply-add peak of one core in GFLOP/s at its widest registers, 0 when unknown. */
-static double
-measure_peak(void)
-{
-	double best = 0.0;
-#if defined(__x86_64__)
-	const long n = 2000000;
-	bool wide = lep_kernels_choose("avx512") != NULL;
-
-	if (!wide && lep_kernels_choose("avx2") == NULL)
-		return 0.0;
-	for (int i = 0; i < 60; i++)
-	{
-		double t = now();
-		double rate;
-
-		if (wide)
-			spin_avx512(n);
-		else
-			spin_avx2(n);
-		rate = (double) n * 12.0 * 2.0 * (wide ? 16.0 : 8.0) / (now() - t) * 1e-9;
-		if (rate > best)
-			best = rate;
-	}
-#endif
-	return best;
-}
-
 /* Return aligned floats of small noise. */
 static float *
 array(size_t n)
@@ -100,22 +73,62 @@ array(size_t n)
 	return f;
 }
 
-/* Time a statement: the best second count of many. */
-#define BEST(result, statement)                 \
-	do                                          \
-	{                                           \
-		double end_ = now() + SECONDS_A_FIGURE; \
-		int left_ = 5;                          \
-		(result) = 1e9;                         \
-		while (left_-- > 0 || now() < end_)     \
-		{                                       \
-			double t_ = now();                  \
-			statement;                          \
-			t_ = now() - t_;                    \
-			if (t_ < (result))                  \
-				(result) = t_;                  \
-		}                                       \
+#define MAX_TIMES 4096
+
+static double times[MAX_TIMES];
+static size_t n_times;
+
+/* Order two times. */
+static int
+compare_times(const void *a, const void *b)
+{
+	double x = *(const double *) a, y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Return the lower quartile of times[]. */
+static double
+quartile(void)
+{
+	qsort(times, n_times, sizeof(times[0]), compare_times);
+	return times[n_times / 4];
+}
+
+/* Time a statement over and over; the lower quartile of its seconds. */
+#define MEASURE(result, statement)                                                         \
+	do                                                                                     \
+	{                                                                                      \
+		double end_ = now() + SECONDS_A_FIGURE;                                            \
+		for (n_times = 0; n_times < 5 || (n_times < MAX_TIMES && now() < end_); n_times++) \
+		{                                                                                  \
+			double t_ = now();                                                             \
+			statement;                                                                     \
+			times[n_times] = now() - t_;                                                   \
+		}                                                                                  \
+		(result) = quartile();                                                             \
 	} while (0)
+
+/* Return the multiply-add peak of one core in GFLOP/s at its widest registers, 0 when unknown. */
+static double
+measure_peak(void)
+{
+#if defined(__x86_64__)
+	const long n = 200000;
+	bool wide = lep_kernels_choose("avx512") != NULL;
+	double t;
+
+	if (!wide && lep_kernels_choose("avx2") == NULL)
+		return 0.0;
+	if (wide)
+		MEASURE(t, spin_avx512(n));
+	else
+		MEASURE(t, spin_avx2(n));
+	return (double) n * 12.0 * 2.0 * (wide ? 16.0 : 8.0) / t * 1e-9;
+#else
+	return 0.0;
+#endif
+}
 
 /* Print one line: time, rate and share of the peak. */
 static void
@@ -160,7 +173,7 @@ bench_linear(const LepKernels *k, size_t m, size_t d_out, size_t d_in, LepAct ac
 
 	for (size_t i = 0; i < copies; i++)
 		k->linear_pack(w, d_out, d_in, packed + i * bytes);
-	BEST(t, {
+	MEASURE(t, {
 		a.w = packed + turn * bytes;
 		turn = (turn + 1) % copies;
 		k->linear(&a);
@@ -198,7 +211,7 @@ bench_attention(const LepKernels *k, size_t n, size_t heads, size_t d)
 	char what[80];
 	double t;
 
-	BEST(t, k->attention(&a));
+	MEASURE(t, k->attention(&a));
 	snprintf(what, sizeof(what), "attention %zu tokens %zu x %zu", n, heads, d);
 	report(k, what, t, 4.0 * (double) (n * n * width), 0.0);
 	free(a.scratch);
@@ -229,23 +242,23 @@ bench_rows(const LepKernels *k)
 
 	for (size_t i = 0; i < rows; i++)
 		ids[i] = (int32_t) (i * 211 % 30522);
-	BEST(t, k->norm(x, gamma, beta, 1e-12f, y, rows, d));
+	MEASURE(t, k->norm(x, gamma, beta, 1e-12f, y, rows, d));
 	report(k, "norm 128 x 384", t, 0.0, 8.0 * (double) n);
-	BEST(t, k->embed(&e));
+	MEASURE(t, k->embed(&e));
 	report(k, "embed 128 x 384 f32", t, 0.0, 16.0 * (double) n);
-	BEST(t, k->activate(x, n, LEP_ACT_GELU));
+	MEASURE(t, k->activate(x, n, LEP_ACT_GELU));
 	report(k, "gelu 49152", t, 0.0, 8.0 * (double) n);
-	BEST(t, k->activate(x, n, LEP_ACT_GELU_TANH));
+	MEASURE(t, k->activate(x, n, LEP_ACT_GELU_TANH));
 	report(k, "gelu_tanh 49152", t, 0.0, 8.0 * (double) n);
-	BEST(t, k->activate(x, n, LEP_ACT_TANH));
+	MEASURE(t, k->activate(x, n, LEP_ACT_TANH));
 	report(k, "tanh 49152", t, 0.0, 8.0 * (double) n);
-	BEST(t, k->softmax(x, rows, d));
+	MEASURE(t, k->softmax(x, rows, d));
 	report(k, "softmax 128 x 384", t, 0.0, 8.0 * (double) n);
-	BEST(t, k->add_scaled(y, x, 1e-9f, n));
+	MEASURE(t, k->add_scaled(y, x, 1e-9f, n));
 	report(k, "add_scaled 49152", t, 0.0, 12.0 * (double) n);
-	BEST(t, k->dot(y, x, n));
+	MEASURE(t, k->dot(y, x, n));
 	report(k, "dot 49152", t, 2.0 * (double) n, 8.0 * (double) n);
-	BEST(t, k->widen(x, LEP_F16, y, n));
+	MEASURE(t, k->widen(x, LEP_F16, y, n));
 	report(k, "widen f16 49152", t, 0.0, 6.0 * (double) n);
 	free(x);
 	free(y);

@@ -24,12 +24,13 @@ typedef __m256 VM;
 #define NV 2
 #define MR 6
 
-#define REG	  "ymm"
-#define BYTES "32"
-#define AHEAD "1024"
-#define B0	  "12"
-#define B1	  "13"
-#define A0	  "14"
+#define REG		"ymm"
+#define BYTES	"32"
+#define B0		"12"
+#define B1		"13"
+#define A0		"14"
+#define FETCH_1 "prefetcht0 (%[ahead])\n\t"
+#define FETCH_2 FETCH_1
 #define CLOBBERS                                                                             \
 	"ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9", "ymm10", \
 		"ymm11", "ymm12", "ymm13", "ymm14"
@@ -43,17 +44,16 @@ TILES(4)
 TILES(5)
 TILES(6)
 
-static const TileFunction tiles[NV][MR] = {
+static void (*const tiles[NV][MR])(const Tile *) = {
 	{tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1},
 	{tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2},
 };
 
-/* out[rows, vecs * W] = init + x[rows, k] * w[k, vecs * W] */
+/* Compute a tile of rows <= MR and vecs <= NV, see kernels/tile.h. */
 static inline void
-tile(size_t rows, size_t vecs, size_t k, const float *x, size_t ldx, const float *w, size_t wstep,
-	 const float *init, size_t initstep, float *out, size_t outstep)
+tile(size_t rows, size_t vecs, const Tile *t)
 {
-	tiles[vecs - 1][rows - 1](k, x, ldx, w, wstep, init, initstep, out, outstep);
+	tiles[vecs - 1][rows - 1](t);
 }
 
 /* Loading n lanes from lane_masks + 8 - n gives a mask of the first n. */

@@ -26,12 +26,13 @@ typedef __mmask16 VM;
 #define NV 2
 #define MR 14
 
-#define REG	  "zmm"
-#define BYTES "64"
-#define AHEAD "8192"
-#define B0	  "28"
-#define B1	  "29"
-#define A0	  "30"
+#define REG		"zmm"
+#define BYTES	"64"
+#define B0		"28"
+#define B1		"29"
+#define A0		"30"
+#define FETCH_1 "prefetcht0 (%[ahead])\n\t"
+#define FETCH_2 FETCH_1 "prefetcht0 64(%[ahead])\n\t"
 #define CLOBBERS                                                                                  \
 	"zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8", "zmm9", "zmm10",      \
 		"zmm11", "zmm12", "zmm13", "zmm14", "zmm15", "zmm16", "zmm17", "zmm18", "zmm19", "zmm20", \
@@ -54,19 +55,18 @@ TILES(12)
 TILES(13)
 TILES(14)
 
-static const TileFunction tiles[NV][MR] = {
+static void (*const tiles[NV][MR])(const Tile *) = {
 	{tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1, tile_8_1, tile_9_1,
 	 tile_10_1, tile_11_1, tile_12_1, tile_13_1, tile_14_1},
 	{tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2, tile_7_2, tile_8_2, tile_9_2,
 	 tile_10_2, tile_11_2, tile_12_2, tile_13_2, tile_14_2},
 };
 
-/* out[rows, vecs * W] = init + x[rows, k] * w[k, vecs * W] */
+/* Compute a tile of rows <= MR and vecs <= NV, see kernels/tile.h. */
 static inline void
-tile(size_t rows, size_t vecs, size_t k, const float *x, size_t ldx, const float *w, size_t wstep,
-	 const float *init, size_t initstep, float *out, size_t outstep)
+tile(size_t rows, size_t vecs, const Tile *t)
 {
-	tiles[vecs - 1][rows - 1](k, x, ldx, w, wstep, init, initstep, out, outstep);
+	tiles[vecs - 1][rows - 1](t);
 }
 
 /* Return the mask of the first n lanes. */

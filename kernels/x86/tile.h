@@ -1,7 +1,7 @@
 /*
- * tile.h: the inner loop of every product on x86, as one block of assembly per
- * tile shape.  Owns register numbers and addressing; refuses to know packing,
- * activations and which instruction set surrounds it.
+ * x86/tile.h: the inner loop of every product on x86, as one block of assembly
+ * per tile shape.  Owns register numbers and addressing; refuses to know
+ * packing, activations and which instruction set surrounds it.
  *
  * Why assembly: compilers spill accumulators or copy them between registers
  * when the tile fills the register file, differently in every version and at
@@ -9,41 +9,40 @@
  * what is written: per k one load per weight register, one broadcast per row,
  * one fused multiply-add per accumulator.
  *
- * A tile is out[rows, vecs * W] = init + x[rows, k] * w[k, vecs * W], one
- * chain of multiply-adds per output in the order of k.
- *
- * The including file defines REG ("zmm" or "ymm"), BYTES (of a register), B0,
- * B1 (weight registers) and A0 (broadcast register) as strings of numbers.
+ * The including file defines as strings: REG ("zmm" or "ymm"), BYTES of a
+ * register, B0 and B1 (numbers of the weight registers), A0 (of the broadcast
+ * register), FETCH_1 and FETCH_2 (prefetches of one k, by weight registers) and
+ * CLOBBERS.
  */
 #ifndef LEPTON_X86_TILE_H
 #define LEPTON_X86_TILE_H
 
+#include "../tile.h"
+
+/* clang-format off */
 #define R(n) "%%" REG n
 
 /* One row's step for two and for one weight register. */
-#define FMA_2(a, b, at)                                                   \
-	"vbroadcastss " at ", " R(A0) "\n\t"                                  \
-								  "vfmadd231ps " R(A0) ", " R(B0) ", " R( \
-									  a) "\n\t"                           \
-										 "vfmadd231ps " R(A0) ", " R(B1) ", " R(b) "\n\t"
-#define FMA_1(a, b, at)                  \
-	"vbroadcastss " at ", " R(A0) "\n\t" \
-								  "vfmadd231ps " R(A0) ", " R(B0) ", " R(a) "\n\t"
+#define FMA_2(a, b, at)                          \
+	"vbroadcastss " at ", " R(A0) "\n\t"         \
+	"vfmadd231ps " R(A0) ", " R(B0) ", " R(a) "\n\t" \
+	"vfmadd231ps " R(A0) ", " R(B1) ", " R(b) "\n\t"
+#define FMA_1(a, b, at)                          \
+	"vbroadcastss " at ", " R(A0) "\n\t"         \
+	"vfmadd231ps " R(A0) ", " R(B0) ", " R(a) "\n\t"
 
-#define LOAD_2(a, b, at)                                                  \
-	"vmovups (%[init]), " R(a) "\n\t"                                     \
-							   "vmovups " BYTES "(%[init]), " R(b) "\n\t" \
-																   "add %[initstep], %[init]\n\t"
-#define LOAD_1(a, b, at)              \
-	"vmovups (%[init]), " R(a) "\n\t" \
-							   "add %[initstep], %[init]\n\t"
-#define STORE_2(a, b, at)                                     \
-	"vmovups " R(a) ", (%[out])\n\t"                          \
-					"vmovups " R(b) ", " BYTES "(%[out])\n\t" \
-									"add %[outstep], %[out]\n\t"
-#define STORE_1(a, b, at)            \
-	"vmovups " R(a) ", (%[out])\n\t" \
-					"add %[outstep], %[out]\n\t"
+#define LOAD_2(a, b, at)                         \
+	"vmovups (%[init]), " R(a) "\n\t"            \
+	"vmovups " BYTES "(%[init]), " R(b) "\n\t"
+#define LOAD_1(a, b, at)                         \
+	"vmovups (%[init]), " R(a) "\n\t"
+#define STORE_2(a, b, at)                        \
+	"vmovups " R(a) ", (%[out])\n\t"             \
+	"vmovups " R(b) ", " BYTES "(%[out])\n\t"    \
+	"add %[outstep], %[out]\n\t"
+#define STORE_1(a, b, at)                        \
+	"vmovups " R(a) ", (%[out])\n\t"             \
+	"add %[outstep], %[out]\n\t"
 
 /* Rows: two accumulators each, five rows to a base pointer; d is a displacement in bytes. */
 #define ROW_0(op, d)  op("0", "1", d "(%[x0])")
@@ -76,51 +75,57 @@
 #define ROWS_13(op, d) ROWS_12(op, d) ROW_12(op, d)
 #define ROWS_14(op, d) ROWS_13(op, d) ROW_13(op, d)
 
-#define WEIGHTS_1 "vmovups (%[w]), " R(B0) "\n\tprefetcht0 " AHEAD "(%[w])\n\t"
-#define WEIGHTS_2 \
-	WEIGHTS_1 "vmovups " BYTES "(%[w]), " R(B1) "\n\tprefetcht0 " AHEAD "+" BYTES "(%[w])\n\t"
+#define WEIGHTS_1 "vmovups (%[w]), " R(B0) "\n\t"
+#define WEIGHTS_2 WEIGHTS_1 "vmovups " BYTES "(%[w]), " R(B1) "\n\t"
 
-#define STEP(rows, vecs, d) WEIGHTS_##vecs "add %[wstep], %[w]\n\t" ROWS_##rows(FMA_##vecs, d)
+#define STEP(rows, vecs, d)              \
+	WEIGHTS_##vecs FETCH_##vecs          \
+	"add %[aheadstep], %[ahead]\n\t"     \
+	"add %[wstep], %[w]\n\t"             \
+	ROWS_##rows(FMA_##vecs, d)
+#define ADVANCE(bytes)                   \
+	"add $" bytes ", %[x0]\n\t"          \
+	"add $" bytes ", %[x1]\n\t"          \
+	"add $" bytes ", %[x2]\n\t"
 
-/* Define tile_ROWS_VECS(); steps are in floats. */
-#define TILE(rows, vecs)                                                                           \
-	static void tile_##rows##_##vecs(size_t k, const float *x, size_t ldx, const float *w,         \
-									 size_t wstep, const float *init, size_t initstep, float *out, \
-									 size_t outstep)                                               \
-	{                                                                                              \
-		const float *x1 = x + 5 * ldx;                                                             \
-		const float *x2 = x1 + 5 * ldx;                                                            \
-		__asm__ volatile(                                                                          \
-			ROWS_##rows(LOAD_##vecs,                                                               \
-						"0") "sub $4, %[k]\n\t"                                                    \
-							 "jb 2f\n\t"                                                           \
-							 ".p2align 4\n"                                                        \
-							 "1:\n\t" STEP(rows, vecs, "0") STEP(rows, vecs, "4") STEP(rows, vecs, \
-																					   "8")        \
-								 STEP(rows, vecs, "12") "add $16, %[x0]\n\t"                       \
-														"add $16, %[x1]\n\t"                       \
-														"add $16, %[x2]\n\t"                       \
-														"sub $4, %[k]\n\t"                         \
-														"jae 1b\n"                                 \
-														"2:\n\t"                                   \
-														"add $4, %[k]\n\t"                         \
-														"jz 4f\n"                                  \
-														"3:\n\t" STEP(rows, vecs,                  \
-																	  "0") "add $4, %[x0]\n\t"     \
-																		   "add $4, %[x1]\n\t"     \
-																		   "add $4, %[x2]\n\t"     \
-																		   "sub $1, %[k]\n\t"      \
-																		   "jnz 3b\n"              \
-																		   "4:\n\t" ROWS_##rows(   \
-																			   STORE_##vecs, "0")  \
-			: [k] "+r"(k), [x0] "+r"(x), [x1] "+r"(x1), [x2] "+r"(x2), [w] "+r"(w),                \
-			  [init] "+r"(init), [out] "+r"(out)                                                   \
-			: [ld] "r"(ldx * 4), [ld3] "r"(ldx * 12), [wstep] "r"(wstep * 4),                      \
-			  [initstep] "rm"(initstep * 4), [outstep] "rm"(outstep * 4)                           \
-			: "memory", "cc", CLOBBERS);                                                           \
+/* Define tile_ROWS_VECS(). */
+#define TILE(rows, vecs)                                                                   \
+	static void                                                                            \
+	tile_##rows##_##vecs(const Tile *t)                                                    \
+	{                                                                                      \
+		size_t k = t->k;                                                                   \
+		const float *x0 = t->x, *x1 = x0 + 5 * t->ldx, *x2 = x1 + 5 * t->ldx, *w = t->w;   \
+		float *out = t->out;                                                               \
+		uintptr_t ahead = t->ahead;                                                        \
+                                                                                           \
+		__asm__ volatile(                                                                  \
+			ROWS_##rows(LOAD_##vecs, "0")                                                  \
+			"sub $4, %[k]\n\t"                                                             \
+			"jb 2f\n\t"                                                                    \
+			".p2align 4\n"                                                                 \
+			"1:\n\t"                                                                       \
+			STEP(rows, vecs, "0") STEP(rows, vecs, "4")                                    \
+			STEP(rows, vecs, "8") STEP(rows, vecs, "12")                                   \
+			ADVANCE("16")                                                                  \
+			"sub $4, %[k]\n\t"                                                             \
+			"jae 1b\n"                                                                     \
+			"2:\n\t"                                                                       \
+			"add $4, %[k]\n\t"                                                             \
+			"jz 4f\n"                                                                      \
+			"3:\n\t"                                                                       \
+			STEP(rows, vecs, "0")                                                          \
+			ADVANCE("4")                                                                   \
+			"sub $1, %[k]\n\t"                                                             \
+			"jnz 3b\n"                                                                     \
+			"4:\n\t"                                                                       \
+			ROWS_##rows(STORE_##vecs, "0")                                                 \
+			: [k] "+r"(k), [x0] "+r"(x0), [x1] "+r"(x1), [x2] "+r"(x2), [w] "+r"(w),       \
+			  [out] "+r"(out), [ahead] "+r"(ahead)                                         \
+			: [ld] "r"(t->ldx * 4), [ld3] "r"(t->ldx * 12), [init] "r"(t->init),           \
+			  [wstep] "rm"(t->wstep * 4), [outstep] "rm"(t->outstep * 4),                  \
+			  [aheadstep] "rm"(t->aheadstep)                                               \
+			: "memory", "cc", CLOBBERS);                                                   \
 	}
-
-typedef void (*TileFunction)(size_t k, const float *x, size_t ldx, const float *w, size_t wstep,
-							 const float *init, size_t initstep, float *out, size_t outstep);
+/* clang-format on */
 
 #endif
