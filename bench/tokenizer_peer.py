@@ -49,6 +49,8 @@ def main():
     driver, path = sys.argv[1:3]
     here = os.path.dirname(os.path.abspath(__file__))
     file = sys.argv[3] if len(sys.argv) > 3 else os.path.join(here, "../../shared/data/spamassassin.jsonl.xz")
+    if not os.path.exists(file):
+        sys.exit(f"no messages at {file}: name a JSON-lines file whose objects have a \"text\"")
     texts = messages(file)
     tokenizer = Tokenizer.from_file(path)
     tokenizer.no_truncation()
