@@ -262,7 +262,7 @@ add("tokenizer: an id twice", edit(TOK, lambda v: v["model"]["vocab"].update({"a
 add("tokenizer: neither file", gone("vocab.txt"), base="tiny_classify")
 for name, content in (("empty", b""), ("one line", b"[UNK]\n"), ("no special tokens", b"a\nb\nc\n"), ("the same line often", b"a\n" * 500), ("invalid UTF-8", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\xff\xfe\n"),
                       ("no line ends", b"x" * 100000), ("NUL bytes", b"\0" * 1000), ("binary", bytes(range(256)) * 20)):
-    add("vocab.txt: " + name, text("vocab.txt", content), base="tiny_classify", may_load=name in ("the same line often",))
+    add("vocab.txt: " + name, text("vocab.txt", content), base="tiny_classify", may_load=name in ("the same line often", "one line"))
 for key, value in (("do_lower_case", "yes"), ("model_max_length", -5), ("model_max_length", "x"), ("model_max_length", 10 ** 40), ("unk_token", 5), ("cls_token", "gone"), ("tokenizer_class", "LlamaTokenizer")):
     add(f"tokenizer_config: {key} = {str(value)[:12]}", put("tokenizer_config.json", key, value), base="tiny_classify", may_load=True)
 add("tokenizer_config: no JSON", text("tokenizer_config.json", "x"), base="tiny_classify")
@@ -285,7 +285,7 @@ add("modules: normalise before pooling", edit(MOD, lambda v: [v[0], v[2], v[1]])
 add("modules: only the transformer", edit(MOD, lambda v: v[:1]), may_load=True)
 add("modules: a thousand", edit(MOD, lambda v: v[:2] + [v[2]] * 1000), may_load=True)
 POOL = "1_Pooling/config.json"
-add("pooling: no mode", put(POOL, "pooling_mode_mean_tokens", False))
+add("pooling: no mode", put(POOL, "pooling_mode_mean_tokens", False), must_load=True)
 add("pooling: no JSON", text(POOL, "x"))
 add("pooling: an unknown mode", edit(POOL, lambda v: {"word_embedding_dimension": 32, "pooling_mode": "guess"}))
 for value in (31, 0, -1, 10 ** 12, "32", None):

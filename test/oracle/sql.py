@@ -45,8 +45,8 @@ def run(sql):
 def rows(query, before=""):
     """Stream the rows of a query as lists of strings; `before` runs first in the same session."""
     sql = f"SET client_encoding = utf8; {before}; COPY ({query}) TO STDOUT WITH (FORMAT csv)"
-    proc = subprocess.Popen(PSQL + ["-c", sql], stdout=subprocess.PIPE, text=True, encoding="utf-8", newline="")
-    yield from csv.reader(proc.stdout)
+    proc = subprocess.Popen(PSQL + ["-c", sql], stdout=subprocess.PIPE)
+    yield from csv.reader(io.TextIOWrapper(proc.stdout, encoding="utf-8", newline=""))
     if proc.wait():
         sys.exit("psql failed")
 
@@ -86,6 +86,7 @@ def own_emails():
 
 def load_model(name, folder):
     """Load a folder under a name, replacing the model that has it."""
+    folder = Path(folder).resolve()
     run(f"""CREATE EXTENSION IF NOT EXISTS lepton;
         SELECT lepton_drop_model('{name}') FROM lepton_models WHERE name = '{name}';
         SELECT name FROM lepton_load_model('{name}', '{folder}');""")
