@@ -10,14 +10,33 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE SCHEMA _lepton;
 
+-- A role by OID, as regrole, but one that does not exist reads as a role that
+-- nobody has: a dump can be restored where the owner of a model is missing.
+
+CREATE TYPE _lepton.role;
+CREATE FUNCTION _lepton.role_in(cstring) RETURNS _lepton.role
+	AS 'MODULE_PATHNAME', 'lepton_role_in' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION _lepton.role_out(_lepton.role) RETURNS cstring
+	AS 'MODULE_PATHNAME', 'lepton_role_out' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE TYPE _lepton.role (INPUT = _lepton.role_in, OUTPUT = _lepton.role_out, LIKE = oid);
+CREATE CAST (_lepton.role AS oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (_lepton.role AS regrole) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (regrole AS _lepton.role) WITHOUT FUNCTION AS ASSIGNMENT;
+COMMENT ON TYPE _lepton.role IS 'role that owns or may use a model';
+COMMENT ON FUNCTION _lepton.role_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION _lepton.role_out(_lepton.role) IS 'I/O';
+COMMENT ON CAST (_lepton.role AS oid) IS 'same bits';
+COMMENT ON CAST (_lepton.role AS regrole) IS 'same bits';
+COMMENT ON CAST (regrole AS _lepton.role) IS 'same bits';
+
 CREATE TABLE _lepton.lepton_model (
 	id uuid PRIMARY KEY,
 	name name NOT NULL UNIQUE,
-	owner regrole NOT NULL,
-	users regrole[] NOT NULL DEFAULT '{}',
+	owner _lepton.role NOT NULL,
+	users _lepton.role[] NOT NULL DEFAULT '{}',
 	task text NOT NULL COLLATE "C",
 	is_default boolean NOT NULL DEFAULT false,
-	parent uuid REFERENCES _lepton.lepton_model,
+	parent uuid, -- no foreign key: pg_dump warns of a table that refers to itself
 	recipe text,
 	hash bytea NOT NULL CHECK (octet_length(hash) = 32),
 	family text NOT NULL,
@@ -62,7 +81,7 @@ ALTER TABLE _lepton.lepton_model ENABLE ALWAYS TRIGGER lepton_model_changed;
 
 CREATE VIEW @extschema@.lepton_models AS
 	SELECT m.name, m.task, m.family, m."precision", m.dims, m.max_tokens, m.labels, m.parameters,
-		m.bytes, p.name AS parent, m.recipe, m.owner, m.users, m.loaded_at, m.is_default AS "default"
+		m.bytes, p.name AS parent, m.recipe, m.owner::regrole AS owner, m.users::regrole[] AS users, m.loaded_at, m.is_default AS "default"
 	FROM _lepton.lepton_model m LEFT JOIN _lepton.lepton_model p ON p.id OPERATOR(pg_catalog.=) m.parent;
 GRANT SELECT ON @extschema@.lepton_models TO PUBLIC;
 COMMENT ON VIEW @extschema@.lepton_models IS 'models of this database';

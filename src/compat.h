@@ -18,6 +18,14 @@
 #define LEPTON_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 16 gave the parsing of names soft errors. */
+#include "utils/regproc.h"
+#if PG_VERSION_NUM >= 160000
+#define lepton_name_list(name) stringToQualifiedNameList(name, NULL)
+#else
+#define lepton_name_list(name) stringToQualifiedNameList(name)
+#endif
+
 /* 16 replaced the ownership check of each catalog by one for all. */
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000

@@ -9,11 +9,14 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
+#include "../compat.h"
 #include "../store/internal.h"
 
 PG_FUNCTION_INFO_V1(lepton_load_model_path);
@@ -28,6 +31,8 @@ PG_FUNCTION_INFO_V1(lepton_graph);
 PG_FUNCTION_INFO_V1(lepton_stat_models);
 PG_FUNCTION_INFO_V1(lepton_stat_reset);
 PG_FUNCTION_INFO_V1(lepton_forget_models);
+PG_FUNCTION_INFO_V1(lepton_role_in);
+PG_FUNCTION_INFO_V1(lepton_role_out);
 
 /* The row of lepton_models of a model, as the result type of fcinfo; SPI is connected */
 static Datum
@@ -46,7 +51,8 @@ model_row(FunctionCallInfo fcinfo, const char *name, MemoryContext result_contex
 				(errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("return type must be a row type")));
 	if (store_sql(
 			"SELECT m.name, m.task, m.family, m.\"precision\", m.dims, m.max_tokens, m.labels,"
-			" m.parameters, m.bytes, p.name, m.recipe, m.owner, m.users, m.loaded_at,"
+			" m.parameters, m.bytes, p.name, m.recipe, m.owner::pg_catalog.regrole,"
+			" m.users::pg_catalog.regrole[], m.loaded_at,"
 			" m.is_default FROM " STORE_SCHEMA ".lepton_model m"
 			" LEFT JOIN " STORE_SCHEMA ".lepton_model p"
 			" ON p.id OPERATOR(pg_catalog.=) m.parent"
@@ -232,4 +238,39 @@ lepton_forget_models(PG_FUNCTION_ARGS)
 						errmsg("function \"%s\" was not called by a trigger", "forget_models")));
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Input of _lepton.role: a name, a number or "-" for everybody; a name that
+ * no role has gives a role that nobody has
+ */
+Datum
+lepton_role_in(PG_FUNCTION_ARGS)
+{
+	const char *name = PG_GETARG_CSTRING(0);
+	List *names;
+	Oid role;
+
+	if (strcmp(name, "-") == 0)
+		PG_RETURN_OID(ACL_ID_PUBLIC);
+	if (name[0] != '\0' && strspn(name, "0123456789") == strlen(name))
+		PG_RETURN_DATUM(DirectFunctionCall1(oidin, CStringGetDatum(name)));
+	names = lepton_name_list(name);
+	if (list_length(names) != 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("invalid name syntax")));
+	role = get_role_oid(strVal(linitial(names)), true);
+	if (!OidIsValid(role))
+	{
+		ereport(WARNING, (errmsg("role \"%s\" does not exist", strVal(linitial(names))),
+						  errdetail("Only superusers have its rights on the model.")));
+		role = STORE_ROLE_NOBODY;
+	}
+	PG_RETURN_OID(role);
+}
+
+/* Output of _lepton.role: as regrole's */
+Datum
+lepton_role_out(PG_FUNCTION_ARGS)
+{
+	return regroleout(fcinfo);
 }

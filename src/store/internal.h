@@ -17,6 +17,7 @@
 #define STORE_PART_BYTES  (1 << 20) /* of a chunk; see README.md */
 #define STORE_MAX_FILES	  4096		/* that a model may consist of */
 #define STORE_MAX_PARTS	  (1 << 20) /* that the files of a model may have */
+#define STORE_ROLE_NOBODY PG_UINT32_MAX /* stands for a role that does not exist here */
 #define STORE_HINT_MODELS 10		/* names that an error's hint shows */
 #define STORE_DAMAGED_HINT \
 	"Drop the model and load it again, or restore schema " STORE_SCHEMA " from a backup."
@@ -67,7 +68,7 @@ uint64 store_sql(const char *sql, int n_args, Oid *types, Datum *values, const c
 
 /* acl.c: who may */
 
-/* granted is the regrole[] of the row. */
+/* granted is the _lepton.role[] of the row. */
 bool store_may_use(Oid owner, Datum granted);
 void store_require_owner(const StoreRow *row);
 

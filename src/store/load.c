@@ -121,7 +121,8 @@ store_insert_row(StoreNewRow *row)
 	store_sql("INSERT INTO " STORE_SCHEMA ".lepton_model (id, name, owner, task, parent, recipe,"
 			  " family, \"precision\", dims, max_tokens, labels, parameters, loaded_at,"
 			  " hash, bytes)"
-			  " VALUES ($1, $2, $3::pg_catalog.regrole, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+			  " VALUES ($1, $2, $3::pg_catalog.regrole::" STORE_SCHEMA ".role, $4, $5, $6, $7,"
+			  " $8, $9, $10, $11, $12, $13,"
 			  " pg_catalog.decode(pg_catalog.repeat('00', 32), 'hex'), 0)",
 			  lengthof(types), types, values, nulls);
 }

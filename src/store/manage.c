@@ -17,6 +17,9 @@
 
 #include "internal.h"
 
+/* Argument 2, an OID, as a role of the catalog. */
+#define ROLE_ARGUMENT "$2::pg_catalog.regrole::" STORE_SCHEMA ".role"
+
 /* Lock the row of a model that the current user owns; SPI must be connected */
 static void
 lock_owned(const char *name, StoreRow *row)
@@ -187,7 +190,7 @@ store_grant(const char *name, Oid role)
 	lock_owned(name, &row);
 	change_row("UPDATE " STORE_SCHEMA ".lepton_model"
 			   " SET users = pg_catalog.array_append("
-			   "pg_catalog.array_remove(users, $2::pg_catalog.regrole), $2::pg_catalog.regrole)"
+			   "pg_catalog.array_remove(users, " ROLE_ARGUMENT "), " ROLE_ARGUMENT ")"
 			   " WHERE id OPERATOR(pg_catalog.=) $1",
 			   &row, OIDOID, ObjectIdGetDatum(role));
 	SPI_finish();
@@ -202,7 +205,7 @@ store_revoke(const char *name, Oid role)
 	SPI_connect();
 	lock_owned(name, &row);
 	change_row("UPDATE " STORE_SCHEMA ".lepton_model"
-			   " SET users = pg_catalog.array_remove(users, $2::pg_catalog.regrole)"
+			   " SET users = pg_catalog.array_remove(users, " ROLE_ARGUMENT ")"
 			   " WHERE id OPERATOR(pg_catalog.=) $1",
 			   &row, OIDOID, ObjectIdGetDatum(role));
 	SPI_finish();
