@@ -35,6 +35,7 @@ typedef struct CacheEntry
 	StoreImage image; /* base NULL for a head */
 	LepModel model;
 	StoreHead head;
+	const char **labels;	   /* [n_labels] of the model's own graph, into its texts */
 	struct CacheEntry *parent; /* of a head */
 	int pins, heads;
 } CacheEntry;
@@ -192,6 +193,20 @@ make_cache(void)
 
 static CacheEntry *get_entry(const StoreRow *row, const LepKernels *kernels);
 
+/* List the labels of a graph, so that each is found without a walk */
+static void
+list_labels(CacheEntry *entry)
+{
+	const LepDescView *view = &entry->model.view;
+	const char *label = view->texts;
+
+	entry->labels = lep_arena_array(&entry->arena, view->desc->n_labels, sizeof(char *));
+	if (entry->labels == NULL)
+		lepton_raise(LEP_NO_MEMORY, NULL);
+	for (uint32 i = 0; i < view->desc->n_labels; i++, label += strlen(label) + 1)
+		entry->labels[i] = label;
+}
+
 /* Fill a new entry: map the image, or read the head; raises */
 static void
 fill_entry(CacheEntry *entry, const StoreRow *row, const LepKernels *kernels)
@@ -202,6 +217,7 @@ fill_entry(CacheEntry *entry, const StoreRow *row, const LepKernels *kernels)
 	{
 		store_image_open(row, kernels, entry->context, &entry->arena, &entry->image, &entry->model);
 		entry->open.model = &entry->model;
+		list_labels(entry);
 	}
 	else
 	{
@@ -430,7 +446,7 @@ store_model_label_count(const StoreModel *m)
 const char *
 store_model_label(const StoreModel *m, int i)
 {
-	return m->head != NULL ? m->head->labels[i] : lep_desc_label(&m->model->view, (uint32) i);
+	return m->head != NULL ? m->head->labels[i] : ((const CacheEntry *) m)->labels[i];
 }
 
 /* Register the callbacks of the room */

@@ -76,6 +76,19 @@ write_weights(StringInfo dst, int n_labels, int dims, const float *w, const floa
 	appendBinaryStringInfo(dst, (const char *) bias, (int) bias_bytes);
 }
 
+/* Let nobody drop the parent until the transaction ends; raises when it is gone. SPI is connected */
+static void
+keep_parent(const StoreModel *parent)
+{
+	Oid types[] = {UUIDOID};
+	Datum values[] = {UUIDPGetDatum(&parent->row.id)};
+
+	if (store_sql("SELECT FROM " STORE_SCHEMA ".lepton_model"
+				  " WHERE id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+				  1, types, values, NULL) == 0)
+		store_raise_undefined(NameStr(parent->row.name));
+}
+
 /* Make a head model */
 void
 store_model_create_head(const char *name, StoreModel *parent, const char **labels, int n_labels,
@@ -119,6 +132,7 @@ store_model_create_head(const char *name, StoreModel *parent, const char **label
 	MemoryContextSwitchTo(old);
 
 	SPI_connect();
+	keep_parent(parent);
 	store_insert_row(&row);
 	store_chunks_write(&row.id, &memory.folder, hash, &bytes);
 	store_finish_row(&row, hash, bytes);
