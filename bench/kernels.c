@@ -29,33 +29,35 @@ now(void)
 }
 
 #if defined(__x86_64__)
-#define CHAIN(reg, i) "vfmadd231ps %%" reg "31, %%" reg "30, %%" reg #i "\n\t"
-#define CHAINS(reg)                                                                     \
-	CHAIN(reg, 0)                                                                       \
-	CHAIN(reg, 1)                                                                       \
-	CHAIN(reg, 2)                                                                       \
-	CHAIN(reg, 3) CHAIN(reg, 4) CHAIN(reg, 5) CHAIN(reg, 6) CHAIN(reg, 7) CHAIN(reg, 8) \
-		CHAIN(reg, 9) CHAIN(reg, 10) CHAIN(reg, 11)
-#define CHAIN2(i) "vfmadd231ps %%ymm15, %%ymm14, %%ymm" #i "\n\t"
+/* clang-format off */
+#define FMA(reg, a, b, i) "vfmadd231ps %%" reg a ", %%" reg b ", %%" reg #i "\n\t"
+#define FMAS(reg, a, b)                                                    \
+	FMA(reg, a, b, 0) FMA(reg, a, b, 1) FMA(reg, a, b, 2) FMA(reg, a, b, 3) \
+	FMA(reg, a, b, 4) FMA(reg, a, b, 5) FMA(reg, a, b, 6) FMA(reg, a, b, 7) \
+	FMA(reg, a, b, 8) FMA(reg, a, b, 9) FMA(reg, a, b, 10) FMA(reg, a, b, 11)
 
 /* Run n steps of 12 independent 512-bit multiply-adds. */
 __attribute__((target("avx512f"))) static void
 spin_avx512(long n)
 {
-	__asm__ volatile("1:\n\t" CHAINS("zmm") "dec %0\n\tjnz 1b"
-					 : "+r"(n)::"zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7",
-					   "zmm8", "zmm9", "zmm10", "zmm11");
+	__asm__ volatile("1:\n\t" FMAS("zmm", "31", "30") "dec %0\n\tjnz 1b"
+					 : "+r"(n)
+					 :
+					 : "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8",
+					   "zmm9", "zmm10", "zmm11", "cc");
 }
 
 /* Run n steps of 12 independent 256-bit multiply-adds. */
 __attribute__((target("avx2,fma"))) static void
 spin_avx2(long n)
 {
-	__asm__ volatile("1:\n\t" CHAIN2(0) CHAIN2(1) CHAIN2(2) CHAIN2(3) CHAIN2(4) CHAIN2(5) CHAIN2(6)
-						 CHAIN2(7) CHAIN2(8) CHAIN2(9) CHAIN2(10) CHAIN2(11) "dec %0\n\tjnz 1b"
-					 : "+r"(n)::"ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7",
-					   "ymm8", "ymm9", "ymm10", "ymm11");
+	__asm__ volatile("1:\n\t" FMAS("ymm", "15", "14") "dec %0\n\tjnz 1b"
+					 : "+r"(n)
+					 :
+					 : "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8",
+					   "ymm9", "ymm10", "ymm11", "cc");
 }
+/* clang-format on */
 #endif
 
 /* Return aligned floats of small noise. */
