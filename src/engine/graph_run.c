@@ -10,7 +10,7 @@
 #include "graph_parts.h"
 
 #define STOP_ROWS 512 /* rows pooled between two questions */
-#define CALL_STEP 16  /* rows; kernels like whole tiles */
+#define CALL_STEP 12  /* rows of a call cut short; kernels like whole tiles */
 
 /* One run: where everything is, and the piece in work. */
 typedef struct Run
@@ -417,9 +417,6 @@ run_panels(Run *run, const LepStage *stage)
 	size_t height = (all + n_panels - 1) / n_panels;
 	LepStatus status = LEP_OK;
 
-	height = (height + CALL_STEP - 1) / CALL_STEP * CALL_STEP;
-	if (height > stage->panel)
-		height = stage->panel;
 	run->sequences = false;
 	for (run->row = 0; run->row < all && status == LEP_OK; run->row += run->n_rows)
 	{

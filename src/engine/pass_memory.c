@@ -15,9 +15,8 @@
 
 #define ROW_ALIGN	16			 /* floats; keeps buffers on cache lines */
 #define PIECE_BYTES (512u << 10) /* of buffers that a piece should touch */
-#define PIECE_MIN	32			 /* rows, to use each weight often enough */
-#define PIECE_MAX	192			 /* rows */
-#define PIECE_STEP	16			 /* rows */
+#define PIECE_STEP	84 /* rows: whole tiles of all kernels, which are 14, 12, 6 and 4 high */
+#define PIECE_MAX	(3 * PIECE_STEP) /* rows */
 
 /* Buffers that share their memory because each is computed in place of the one before. */
 typedef struct Storage
@@ -285,8 +284,9 @@ choose_panel(Plan *plan, LepStage *stage)
 		}
 	}
 	rows = PIECE_BYTES / (sizeof(float) * (width > 0 ? width : 1)) / PIECE_STEP * PIECE_STEP;
-	if (rows < PIECE_MIN)
-		rows = PIECE_MIN;
+	/* Fewer rows would use each weight that comes from memory too seldom. */
+	if (rows < PIECE_STEP)
+		rows = PIECE_STEP;
 	stage->panel = rows < PIECE_MAX ? (size_t) rows : PIECE_MAX;
 }
 
