@@ -4,7 +4,7 @@
  *
  *		run_model [options] FOLDER < texts
  *			--isa NAME			kernels, as in lepton.cpu_isa (auto)
- *			--batch-tokens N	tokens of a batch (2048)
+ *			--batch-tokens N	tokens of a batch (1024)
  *			--max-tokens N		cut texts shorter than the model does
  *			--null				texts end with NUL instead of a newline
  *			--graph				print the graph instead
@@ -328,7 +328,7 @@ print_graph(const LepGraph *graph)
 static Options
 read_options(int argc, char **argv)
 {
-	Options options = {NULL, "auto", 2048, 0, 0, false, false};
+	Options options = {NULL, "auto", 1024, 0, 0, false, false};
 
 	for (int i = 1; i < argc; i++)
 	{
