@@ -110,8 +110,9 @@ lep_blas_load(char *why, size_t why_size)
 	if (loaded)
 		return true;
 	setenv("OPENBLAS_NUM_THREADS", "1", 1);
+	/* Not what the environment says: kernels that this CPU lacks would end the process. */
 	if (core)
-		setenv("OPENBLAS_CORETYPE", core, 0);
+		setenv("OPENBLAS_CORETYPE", core, 1);
 	library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
 	{

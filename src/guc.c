@@ -53,6 +53,10 @@ lepton_kernels(void)
 							errmsg("could not load OpenBLAS"), errdetail("%s", why),
 							errhint("Install libopenblas0, or set lepton.cpu_isa to auto.")));
 		chosen_kernels = lep_kernels_choose(lepton_cpu_isa);
+		/* A machine without kernels of its own: OpenBLAS is faster there, if it is installed. */
+		if (chosen_kernels != NULL && strcmp(lepton_cpu_isa, "auto") == 0 &&
+			strcmp(chosen_kernels->isa, "portable") == 0 && lep_blas_load(why, sizeof(why)))
+			chosen_kernels = lep_kernels_choose(lepton_cpu_isa);
 		if (chosen_kernels == NULL)
 			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 							errmsg("this machine cannot run \"%s\" kernels", lepton_cpu_isa),
