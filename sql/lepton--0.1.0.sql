@@ -130,67 +130,67 @@ COMMENT ON FUNCTION @extschema@.lepton_graph(text) IS 'operators of a model';
 -- model never changes under its name.
 
 CREATE FUNCTION @extschema@.lepton_embed(input text) RETURNS real[]
-	AS 'MODULE_PATHNAME', 'lepton_embed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+	AS 'MODULE_PATHNAME', 'lepton_embed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION @extschema@.lepton_embed(text) IS 'embed a text with the default model';
 
 CREATE FUNCTION @extschema@.lepton_embed(input text, model text) RETURNS real[]
-	AS 'MODULE_PATHNAME', 'lepton_embed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+	AS 'MODULE_PATHNAME', 'lepton_embed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION @extschema@.lepton_embed(text, text) IS 'embed a text';
 
 CREATE FUNCTION @extschema@.lepton_embed(inputs text[]) RETURNS real[]
-	AS 'MODULE_PATHNAME', 'lepton_embed_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'lepton_embed_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION @extschema@.lepton_embed(text[]) IS 'embed texts with the default model: one row per text';
 
 CREATE FUNCTION @extschema@.lepton_embed(inputs text[], model text) RETURNS real[]
-	AS 'MODULE_PATHNAME', 'lepton_embed_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'lepton_embed_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION @extschema@.lepton_embed(text[], text) IS 'embed texts: one row per text';
 
 CREATE FUNCTION @extschema@.lepton_classify(input text) RETURNS text
-	AS 'MODULE_PATHNAME', 'lepton_classify' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+	AS 'MODULE_PATHNAME', 'lepton_classify' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION @extschema@.lepton_classify(text) IS 'best label of a text with the default model';
 
 CREATE FUNCTION @extschema@.lepton_classify(input text, model text) RETURNS text
-	AS 'MODULE_PATHNAME', 'lepton_classify' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+	AS 'MODULE_PATHNAME', 'lepton_classify' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 COMMENT ON FUNCTION @extschema@.lepton_classify(text, text) IS 'best label of a text';
 
 CREATE FUNCTION @extschema@.lepton_classify(inputs text[]) RETURNS text[]
-	AS 'MODULE_PATHNAME', 'lepton_classify_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'lepton_classify_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION @extschema@.lepton_classify(text[]) IS 'best label of each text with the default model';
 
 CREATE FUNCTION @extschema@.lepton_classify(inputs text[], model text) RETURNS text[]
-	AS 'MODULE_PATHNAME', 'lepton_classify_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+	AS 'MODULE_PATHNAME', 'lepton_classify_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION @extschema@.lepton_classify(text[], text) IS 'best label of each text';
 
 CREATE FUNCTION @extschema@.lepton_classify_scores(input text) RETURNS TABLE (label text, score real)
-	AS 'MODULE_PATHNAME', 'lepton_classify_scores' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000 ROWS 10;
+	AS 'MODULE_PATHNAME', 'lepton_classify_scores' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
 COMMENT ON FUNCTION @extschema@.lepton_classify_scores(text) IS 'labels of a text with their scores, best first, with the default model';
 
 CREATE FUNCTION @extschema@.lepton_classify_scores(input text, model text) RETURNS TABLE (label text, score real)
-	AS 'MODULE_PATHNAME', 'lepton_classify_scores' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000 ROWS 10;
+	AS 'MODULE_PATHNAME', 'lepton_classify_scores' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
 COMMENT ON FUNCTION @extschema@.lepton_classify_scores(text, text) IS 'labels of a text with their scores, best first';
 
 CREATE FUNCTION @extschema@.lepton_classify_scores(inputs text[]) RETURNS TABLE (input integer, label text, score real)
-	AS 'MODULE_PATHNAME', 'lepton_classify_scores_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000 ROWS 100;
+	AS 'MODULE_PATHNAME', 'lepton_classify_scores_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000 ROWS 100;
 COMMENT ON FUNCTION @extschema@.lepton_classify_scores(text[]) IS 'labels of each text with their scores, best first, with the default model';
 
 CREATE FUNCTION @extschema@.lepton_classify_scores(inputs text[], model text) RETURNS TABLE (input integer, label text, score real)
-	AS 'MODULE_PATHNAME', 'lepton_classify_scores_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000 ROWS 100;
+	AS 'MODULE_PATHNAME', 'lepton_classify_scores_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000 ROWS 100;
 COMMENT ON FUNCTION @extschema@.lepton_classify_scores(text[], text) IS 'labels of each text with their scores, best first';
 
 CREATE FUNCTION @extschema@.lepton_similarity(a text, b text) RETURNS real
-	AS 'MODULE_PATHNAME', 'lepton_similarity' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
+	AS 'MODULE_PATHNAME', 'lepton_similarity' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 2000;
 COMMENT ON FUNCTION @extschema@.lepton_similarity(text, text) IS 'cosine of the embeddings of two texts with the default model';
 
 CREATE FUNCTION @extschema@.lepton_similarity(a text, b text, model text) RETURNS real
-	AS 'MODULE_PATHNAME', 'lepton_similarity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
+	AS 'MODULE_PATHNAME', 'lepton_similarity' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2000;
 COMMENT ON FUNCTION @extschema@.lepton_similarity(text, text, text) IS 'cosine of the embeddings of two texts';
 
 CREATE FUNCTION @extschema@.lepton_similarity(a text[], b text[]) RETURNS real[]
-	AS 'MODULE_PATHNAME', 'lepton_similarity_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 200000;
+	AS 'MODULE_PATHNAME', 'lepton_similarity_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
 COMMENT ON FUNCTION @extschema@.lepton_similarity(text[], text[]) IS 'cosine of each pair of texts with the default model';
 
 CREATE FUNCTION @extschema@.lepton_similarity(a text[], b text[], model text) RETURNS real[]
-	AS 'MODULE_PATHNAME', 'lepton_similarity_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200000;
+	AS 'MODULE_PATHNAME', 'lepton_similarity_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
 COMMENT ON FUNCTION @extschema@.lepton_similarity(text[], text[], text) IS 'cosine of each pair of texts';
 
 CREATE FUNCTION @extschema@.lepton_similarity(a real[], b real[]) RETURNS real
