@@ -47,10 +47,12 @@ def main():
     want = np.fromfile(GOLDEN, dtype=np.float32).reshape(len(texts), -1)
     sql.load_model("oracle_embed", args.folder)
     for isa in [i for i in args.isa.split(",") if i] or [""]:
-        got = lepton("oracle_embed", texts, f"SET lepton.cpu_isa = '{isa}'" if isa else "")
-        error = np.abs(got - want).max() if got.shape == want.shape else np.inf
-        checks.check(error <= 1e-5, f"embeddings{' on ' + isa if isa else ''}: error {error:.2e}, shapes {got.shape} and {want.shape}")
-        print(f"{len(texts)} e-mails{', lepton.cpu_isa = ' + isa if isa else ''}: max abs error {error:.2e}", flush=True)
+        # The readable version is slow, and the judge of the others elsewhere: a few are enough.
+        n = 5 if isa == "reference" else len(texts)
+        got = lepton("oracle_embed", texts[:n], f"SET lepton.cpu_isa = '{isa}'" if isa else "")
+        error = np.abs(got - want[:n]).max() if got.shape == want[:n].shape else np.inf
+        checks.check(error <= 1e-5, f"embeddings{' on ' + isa if isa else ''}: error {error:.2e}, shape {got.shape}")
+        print(f"{n} e-mails{', lepton.cpu_isa = ' + isa if isa else ''}: max abs error {error:.2e}", flush=True)
     sql.run("DROP TABLE oracle_texts; SELECT lepton_drop_model('oracle_embed')")
     return checks.close()
 
