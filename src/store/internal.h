@@ -14,11 +14,11 @@
 
 #define STORE_SCHEMA	  "_lepton"
 #define STORE_FILE_PREFIX "pgsql_tmp_lepton."
-#define STORE_PART_BYTES  (1 << 20) /* of a chunk; see README.md */
-#define STORE_MAX_FILES	  4096		/* that a model may consist of */
-#define STORE_MAX_PARTS	  (1 << 20) /* that the files of a model may have */
+#define STORE_PART_BYTES  (1 << 20)		/* of a chunk; see README.md */
+#define STORE_MAX_FILES	  4096			/* that a model may consist of */
+#define STORE_MAX_PARTS	  (1 << 20)		/* that the files of a model may have */
 #define STORE_ROLE_NOBODY PG_UINT32_MAX /* stands for a role that does not exist here */
-#define STORE_HINT_MODELS 10		/* names that an error's hint shows */
+#define STORE_HINT_MODELS 10			/* names that an error's hint shows */
 #define STORE_DAMAGED_HINT \
 	"Drop the model and load it again, or restore schema " STORE_SCHEMA " from a backup."
 

@@ -23,12 +23,12 @@ foreign='/wo''rk/|work''place|sub''agent|this ses''sion|as an a''i\b|is''sue #?[
 expect_none "no words from outside the project" "$(search "$foreign" "${text[@]}")"
 expect_none "no white space at the end of a line" "$(search '[ 	]+$' "${code[@]}" "${scripts[@]}" | grep -v '\.md:' || true)"
 expect_none "no carriage returns" "$(search $'\r' "${code[@]}" "${scripts[@]}")"
-expect_none "C is indented by tabs" "$(search '^    ' "${code[@]}")"
+expect_none "C is indented by tabs" "$(search '^    .*[^ \\]' "${code[@]}")"
 expect_none "each file ends with a newline" \
 	"$(files "${text[@]}" | while IFS= read -r f; do
 		[ ! -s "$f" ] || [ -z "$(tail -c 1 "$f")" ] || echo "$f"; done)"
 # A definition in PostgreSQL's manner has its type on the line above its name; above that stands its sentence, unless a
-# header has it or the body is one line.
+# header or a prototype has it, or the body is one line.  The vector words v_... are described together.
 expect_none "a sentence stands above every function" \
 	"$(files 'src/*.c' 'kernels/*.c' 'src/*.inc' 'kernels/*.inc' | xargs -r -d '\n' awk '
 		FNR == 1 { two = one = found = "" }
@@ -39,6 +39,7 @@ expect_none "a sentence stands above every function" \
 		/^\}/ { if (found != "" && body > 1) print name, found; found = ""; two = one; one = $0; next }
 		{ body++; two = one; one = $0 }' |
 		while read -r name place; do
-			grep -qrw --include='*.h' "$name" src kernels || echo "$place"
+			grep -qrw --include='*.h' "$name" src kernels || grep -qE "^static .*\b$name\(" "${place%%:*}" ||
+				[ "${name#v_}" != "$name" ] || echo "$place"
 		done)"
 finish
