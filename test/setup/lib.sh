@@ -24,9 +24,12 @@ need_packages()
 	[ ${#missing[@]} -gt 0 ] || return 0
 	say "installing ${missing[*]}"
 	command -v apt-get >/dev/null || die "install these packages first: ${missing[*]}"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null || return 1
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-		"${missing[@]}" </dev/null
+	mkdir -p "$root/build"
+	{
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+			as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+	} </dev/null >"$root/build/packages.log" 2>&1 ||
+		{ tail -n 20 "$root/build/packages.log"; die "the installation failed; all of it is in build/packages.log"; }
 }
 
 # The user that runs our servers: ourselves, or a system user of its own when we are root.
