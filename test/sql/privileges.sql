@@ -114,3 +114,7 @@ DROP TABLE words;
 DROP FUNCTION embed_for_all, matrix, try;
 SELECT lepton_drop_model(name::text) FROM lepton_models;
 DROP ROLE regress_lepton_owner, regress_lepton_member, regress_lepton_friend, regress_lepton_stranger;
+
+-- A dump names roles; one that is missing where it is restored is nobody.
+SELECT '"no such role"'::_lepton.role AS nobody, '-'::_lepton.role AS everybody, current_user::regrole::_lepton.role = current_user::regrole AS mine;
+SELECT 'a.b'::_lepton.role;
