@@ -41,6 +41,9 @@ def tokenizer(lower):
     tok.decoder = decoders.WordPiece()
     tok.train_from_iterator(texts, trainers.WordPieceTrainer(
         vocab_size=420, min_frequency=5, limit_alphabet=90, special_tokens=SPECIAL, show_progress=False))
+    # The trainer numbers pieces of equal frequency as it likes.
+    pieces = SPECIAL + sorted(set(tok.get_vocab()) - set(SPECIAL))
+    tok.model = models.WordPiece(vocab={p: i for i, p in enumerate(pieces)}, unk_token="[UNK]")
     tok.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
