@@ -21,8 +21,9 @@ GOLDEN = sql.ROOT / "test/data/golden/minilm_spam.bin"
 
 def peer(folder, texts):
     """Probability of the first label by the transformers pipeline with truncation, one text at a time."""
+    import torch
     from transformers import pipeline
-    pipe = pipeline("text-classification", model=str(folder), device=-1, top_k=None, truncation=True)
+    pipe = pipeline("text-classification", model=str(folder), device=-1, top_k=None, truncation=True, dtype=torch.float32)
     first = pipe.model.config.id2label[0]
     out = []
     for text in texts:
