@@ -32,8 +32,18 @@ typedef enum LepDtype
 {
 	LEP_F32 = 0,
 	LEP_F16 = 1,
-	LEP_BF16 = 2
+	LEP_BF16 = 2,
+	LEP_I8 = 3 /* tables only: rows of int8, each with a scale; see LepEmbed */
 } LepDtype;
+
+/* In which numbers a linear multiplies. */
+typedef enum LepCompute
+{
+	LEP_COMPUTE_F32 = 0,
+	LEP_COMPUTE_I8,	  /* u8 activations by row, int8 weights, int32 sums: LepKernels.i8 */
+	LEP_COMPUTE_HALF, /* the CPU's fast 16-bit floats, f32 sums: LepKernels.half */
+	LEP_COMPUTE_COUNT
+} LepCompute;
 
 /*
  * Activations, named as in Hugging Face's ACT2FN; the formula of each stands
@@ -77,6 +87,90 @@ typedef struct LepLinear
 } LepLinear;
 
 /*
+ * Weights to be packed for a narrow product; w for LEP_COMPUTE_HALF, the rest for
+ * LEP_COMPUTE_I8.  input_scale makes outliers of the input harmless without changing the
+ * product: x * input_scale is narrowed, w has been divided by it (SmoothQuant,
+ * arXiv:2211.10438).
+ */
+typedef struct LepNarrowWeights
+{
+	const float *w;		/* [d_out, d_in] */
+	const int8_t *q;	/* [d_out, d_in], in -127 .. 127: w = scale * (q - zero) / input_scale */
+	const float *scale; /* [d_out] */
+	const float *zero;	/* [d_out], whole numbers; NULL: all 0 */
+	const float *input_scale; /* [d_in]; NULL: all 1 */
+	bool symmetric; /* activations are narrowed symmetrically: their offset is -128 * scale */
+} LepNarrowWeights;
+
+/*
+ * The same as LepLinear on rows that have been narrowed:
+ * out[n_rows, d_out] = act(x * w^T + bias[d_out]) + residual[n_rows, d_out]
+ *
+ * rows is a block of n_block rows made by LepNarrow.rows, of which this call
+ * takes [first, first + n_rows).  With out_half, out holds the 16-bit floats that
+ * LepKernels.attention_half reads; act must then be LEP_ACT_NONE and residual NULL.
+ */
+typedef struct LepNarrowLinear
+{
+	const void *rows;
+	size_t n_block, first;
+	const void *w; /* packed by the same LepNarrow */
+	const float *bias;
+	const float *residual;
+	size_t ldr;
+	void *out; /* float, or uint16_t with out_half */
+	size_t ldo;
+	bool out_half;
+	size_t n_rows, d_out, d_in;
+	LepAct act;
+} LepNarrowLinear;
+
+/*
+ * Products of narrowed activations.  Activations in 8 bits are
+ *		x[r, k] * input_scale[k] ~ scale[r] * a[r, k] + offset[r], a in 0 .. 255,
+ * with the row's own scale and offset, so that no row changes another; a row that is not
+ * finite gives outputs that are not finite.  Blocks of rows and packed weights are 64-byte aligned
+ * and their layout is the instruction set's own.
+ */
+typedef struct LepNarrow
+{
+	const char *name; /* "i8", "bf16", "f16": what lepton_graph() shows */
+
+	/* Bytes of packed w[d_out, d_in]; 0 when it overflows size_t. */
+	size_t (*packed_size)(size_t d_out, size_t d_in);
+	void (*pack)(const LepNarrowWeights *weights, size_t d_out, size_t d_in, void *packed);
+
+	/* Bytes of a block of n_rows narrowed rows; 0 when it overflows size_t. */
+	size_t (*rows_size)(size_t n_rows, size_t d_in);
+	/*
+	 * Narrow x[n_rows, d_in] into rows [first, first + n_rows) of a block of n_block rows for the product with w
+	 * (whose input_scale and symmetry it obeys).
+	 */
+	void (*rows)(const float *x, size_t ldx, size_t n_rows, size_t d_in, const void *w,
+				 size_t n_block, size_t first, void *block);
+	/* LepKernels.norm into out, then rows of out; in one pass where that is faster. */
+	void (*norm_rows)(const float *x, const float *gamma, const float *beta, float eps, float *out,
+					  size_t n_rows, size_t d_in, const void *w, size_t n_block, size_t first,
+					  void *block);
+	void (*linear)(const LepNarrowLinear *args);
+} LepNarrow;
+
+/*
+ * LepAttention over q, k and v in the 16-bit floats of out_half; out is f32.  Scores and sums are
+ * f32, probabilities are rounded to 16 bits.
+ */
+typedef struct LepAttentionHalf
+{
+	const uint16_t *q, *k, *v;
+	size_t ldq; /* in elements */
+	float *out;
+	size_t ldo;
+	size_t n_tokens, n_heads, d_head;
+	float scale;
+	void *scratch; /* attention_half_scratch(n_tokens, d_head) bytes, 64-byte aligned */
+} LepAttentionHalf;
+
+/*
  * Bidirectional attention of one sequence, all heads:
  *		out[t, h*d_head ..] = softmax(scale * q_t,h . k_s,h over s) * v_s,h
  * q, k, v and out are [n_tokens, n_heads * d_head] with row strides ldq (q, k
@@ -98,14 +192,16 @@ typedef struct LepAttention
  * out[n_tokens, d] = norm(word[ids] + position[positions] + type[types])
  * Tables are [rows, d] of their dtype.  position and type tables may be NULL.
  * types may be NULL (row 0 of the type table).  The caller has checked that
- * every id is below its table's rows.
+ * every id is below its table's rows.  A table of LEP_I8 is [rows] scales in f32, then
+ * [rows, d] of int8, without a gap: w[r, i] = scale[r] * q[r, i]; so it needs its count of rows.
  */
 typedef struct LepEmbed
 {
 	const int32_t *ids, *positions, *types;
 	const void *word, *position, *type;
 	LepDtype word_dtype, position_dtype, type_dtype;
-	const float *gamma, *beta; /* [d]; NULL gamma: no norm */
+	size_t word_rows, position_rows, type_rows; /* of LEP_I8 tables */
+	const float *gamma, *beta;					/* [d]; NULL gamma: no norm */
 	float eps;
 	float *out; /* [n_tokens, d], dense */
 	size_t n_tokens, d;
@@ -113,7 +209,7 @@ typedef struct LepEmbed
 
 typedef struct LepKernels
 {
-	const char *isa;	/* name for lepton.cpu_isa: reference, portable, avx2, avx512, neon, blas */
+	const char *isa;	/* name for lepton.cpu_isa, see lep_kernels_names() */
 	const char *layout; /* id of the packed weight layout, part of an image's name; [a-z0-9]+ */
 	bool same_bits;		/* rows do not depend on their neighbours, see above */
 
@@ -126,6 +222,12 @@ typedef struct LepKernels
 	/* Bytes of scratch that attention needs; 0 when it overflows size_t. */
 	size_t (*attention_scratch)(size_t n_tokens, size_t d_head);
 	void (*attention)(const LepAttention *args);
+
+	/* Narrow products; half is NULL where 16-bit floats would not be faster than f32. */
+	const LepNarrow *i8, *half;
+	/* Attention on 16-bit floats; NULL where it would not be faster than attention. */
+	size_t (*attention_half_scratch)(size_t n_tokens, size_t d_head);
+	void (*attention_half)(const LepAttentionHalf *args);
 
 	void (*embed)(const LepEmbed *args);
 

@@ -26,12 +26,6 @@ typedef struct LepPart
 	uint32_t hash; /* of the name, to find equal parts fast */
 } LepPart;
 
-/* How a linear computes; where int8 and half floats will be added. */
-typedef enum LepCompute
-{
-	LEP_COMPUTE_F32 = 0
-} LepCompute;
-
 /* One weight in the image: its parts' rows one below the other. */
 typedef struct LepSlot
 {
