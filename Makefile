@@ -5,14 +5,7 @@ MODULE_big = lepton
 DATA = $(wildcard sql/lepton--*.sql)
 
 KERNEL_OBJS = \
-	kernels/blas.o \
-	kernels/choose.o \
-	kernels/cpu_features.o \
-	kernels/portable.o \
-	kernels/ref.o \
-	kernels/arm/neon.o \
-	kernels/x86/avx2.o \
-	kernels/x86/avx512.o
+	$(patsubst %.c,%.o,$(sort $(wildcard kernels/*.c kernels/arm/*.c kernels/x86/*.c)))
 
 ENGINE_OBJS = \
 	$(patsubst %.c,%.o,$(sort $(wildcard src/engine/*.c src/engine/families/*.c)))

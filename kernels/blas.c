@@ -25,6 +25,7 @@ typedef void (*Sgemm)(int order, int trans_a, int trans_b, int m, int n, int k, 
 
 static Sgemm sgemm;
 static LepKernels table;
+static char layout[64];
 static bool loaded;
 
 /* Bytes of w[d_out, d_in] as it is, 0 on overflow. */
@@ -130,7 +131,8 @@ lep_blas_load(char *why, size_t why_size)
 	}
 	table = *lep_kernels_choose("auto"); /* not blas: loaded is still false */
 	table.isa = "blas";
-	table.layout = "f32rows";
+	snprintf(layout, sizeof(layout), "f32rows%s", table.layout);
+	table.layout = layout;
 	table.same_bits = false;
 	table.linear_packed_size = blas_linear_packed_size;
 	table.linear_pack = blas_linear_pack;

@@ -70,5 +70,5 @@ lep_kernels_names(void)
 size_t
 lep_dtype_size(LepDtype dtype)
 {
-	return dtype == LEP_F32 ? 4 : 2;
+	return dtype == LEP_F32 ? 4 : dtype == LEP_I8 ? 1 : 2;
 }

@@ -194,6 +194,12 @@ v_from_bf16(const uint16_t *p)
 	return (VF) (bits << 16);
 }
 
+static inline VF
+v_from_i8(const int8_t *p)
+{
+	return (VF){p[0], p[1], p[2], p[3]};
+}
+
 static inline void
 v_transpose(VF r[W])
 {

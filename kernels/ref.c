@@ -5,11 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "ref.h"
 #include "tables.h"
 
-/* Return act(x) in double precision. */
-static double
-ref_act(double x, LepAct act)
+double
+lep_ref_act(double x, LepAct act)
 {
 	switch (act)
 	{
@@ -86,7 +86,7 @@ ref_linear(const LepLinear *a)
 
 			for (size_t k = 0; k < a->d_in; k++)
 				sum += (double) a->x[r * a->ldx + k] * w[n * a->d_in + k];
-			sum = ref_act(sum, a->act);
+			sum = lep_ref_act(sum, a->act);
 			if (a->residual)
 				sum += a->residual[r * a->ldr + n];
 			a->out[r * a->ldo + n] = (float) sum;
@@ -145,45 +145,18 @@ ref_attention(const LepAttention *a)
 		}
 }
 
-/* Return the half-precision number with these bits (IEEE 754 binary16). */
-static float
-ref_f16(uint16_t bits)
-{
-	int exponent = bits >> 10 & 31;
-	int fraction = bits & 1023;
-	float x;
-
-	if (exponent == 31)
-		x = fraction ? NAN : INFINITY;
-	else if (exponent == 0)
-		x = ldexpf((float) fraction, -24);
-	else
-		x = ldexpf((float) (fraction + 1024), exponent - 25);
-	return bits & 0x8000 ? -x : x;
-}
-
-/* Return the bfloat16 number with these bits: the upper half of an f32. */
-static float
-ref_bf16(uint16_t bits)
-{
-	uint32_t wide = (uint32_t) bits << 16;
-	float x;
-
-	memcpy(&x, &wide, sizeof(x));
-	return x;
-}
-
-/* Return element i of x[] of the given dtype. */
+/* Return element i of x[] of the given dtype, which is not LEP_I8. */
 static float
 ref_element(const void *x, LepDtype dtype, size_t i)
 {
 	switch (dtype)
 	{
 		case LEP_F16:
-			return ref_f16(((const uint16_t *) x)[i]);
+			return lep_ref_from_f16(((const uint16_t *) x)[i]);
 		case LEP_BF16:
-			return ref_bf16(((const uint16_t *) x)[i]);
+			return lep_ref_from_bf16(((const uint16_t *) x)[i]);
 		case LEP_F32:
+		case LEP_I8:
 			break;
 	}
 	return ((const float *) x)[i];
@@ -219,26 +192,40 @@ ref_norm(const float *x, const float *gamma, const float *beta, float eps, float
 	}
 }
 
+/* Return table[row, i] of a table of n_rows rows of d, see LepEmbed. */
+static float
+ref_entry(const void *table, LepDtype dtype, size_t n_rows, size_t row, size_t d, size_t i)
+{
+	if (dtype == LEP_I8)
+	{
+		const float *scale = table;
+		const int8_t *q = (const int8_t *) (scale + n_rows);
+
+		return scale[row] * (float) q[row * d + i];
+	}
+	return ref_element(table, dtype, row * d + i);
+}
+
 /* out[n_tokens, d] = norm(word[ids] + type[types] + position[positions]): Devlin et al., arXiv:1810.04805 */
 static void
 ref_embed(const LepEmbed *a)
 {
 	for (size_t t = 0; t < a->n_tokens; t++)
 	{
-		float *row = a->out + t * a->d;
+		float *out = a->out + t * a->d;
 
 		for (size_t i = 0; i < a->d; i++)
 		{
-			row[i] = ref_element(a->word, a->word_dtype, (size_t) a->ids[t] * a->d + i);
+			out[i] = ref_entry(a->word, a->word_dtype, a->word_rows, (size_t) a->ids[t], a->d, i);
 			if (a->type)
-				row[i] += ref_element(a->type, a->type_dtype,
-									  (size_t) (a->types ? a->types[t] : 0) * a->d + i);
+				out[i] += ref_entry(a->type, a->type_dtype, a->type_rows,
+									(size_t) (a->types ? a->types[t] : 0), a->d, i);
 			if (a->position)
-				row[i] += ref_element(a->position, a->position_dtype,
-									  (size_t) a->positions[t] * a->d + i);
+				out[i] += ref_entry(a->position, a->position_dtype, a->position_rows,
+									(size_t) a->positions[t], a->d, i);
 		}
 		if (a->gamma)
-			ref_norm(row, a->gamma, a->beta, a->eps, row, 1, a->d);
+			ref_norm(out, a->gamma, a->beta, a->eps, out, 1, a->d);
 	}
 }
 
@@ -247,7 +234,7 @@ static void
 ref_activate(float *x, size_t n, LepAct act)
 {
 	for (size_t i = 0; i < n; i++)
-		x[i] = (float) ref_act(x[i], act);
+		x[i] = (float) lep_ref_act(x[i], act);
 }
 
 /* x[n_rows, d] = softmax of each row, the maximum subtracted first. */
@@ -305,6 +292,10 @@ const LepKernels lep_kernels_reference = {.isa = "reference",
 										  .linear = ref_linear,
 										  .attention_scratch = ref_attention_scratch,
 										  .attention = ref_attention,
+										  .i8 = &lep_ref_i8,
+										  .half = &lep_ref_bf16,
+										  .attention_half_scratch = ref_attention_scratch,
+										  .attention_half = lep_ref_attention_bf16,
 										  .embed = ref_embed,
 										  .norm = ref_norm,
 										  .activate = ref_activate,

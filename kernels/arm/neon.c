@@ -183,6 +183,14 @@ v_from_bf16(const uint16_t *p)
 	return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
 }
 
+static inline VF
+v_from_i8(const int8_t *p)
+{
+	int8_t lane[8] = {p[0], p[1], p[2], p[3]};
+
+	return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(lane)))));
+}
+
 /* Transpose 4 x 4 in place. */
 static inline void
 v_transpose(VF r[W])

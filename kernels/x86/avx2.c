@@ -228,6 +228,12 @@ v_from_bf16(const uint16_t *p)
 	return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
+static inline VF
+v_from_i8(const int8_t *p)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *) p)));
+}
+
 /* Transpose 8 x 8 in place: pairs, quads, then halves of registers. */
 static inline void
 v_transpose(VF r[W])

@@ -226,6 +226,12 @@ v_from_bf16(const uint16_t *p)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
 
+static inline VF
+v_from_i8(const int8_t *p)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *) p)));
+}
+
 /* Transpose 16 x 16 in place: pairs, quads, then quarters of registers. */
 static inline void
 v_transpose(VF r[W])
