@@ -10,54 +10,58 @@
 #include "cpu_features.h"
 #include "tables.h"
 
-static const char *const names[] = {"auto", "reference", "portable",
-#if defined(__x86_64__)
-									"avx2", "avx512",
-#endif
-#if defined(__aarch64__)
-									"neon",
-#endif
-									"blas", NULL};
+/* Every name on every machine, so that a setting can be carried between them. */
+static const char *const names[] = {"auto",	  "reference",	"portable",	  "avx2",		"avxvnni",
+									"avx512", "avx512vnni", "avx512bf16", "avx512fp16", "amx",
+									"neon",	  "neondot",	"neoni8mm",	  "blas",		NULL};
 
-/* Return the fastest kernels that run here; OpenBLAS counts once it is loaded. */
-static const LepKernels *
-fastest(void)
+/* The kernels of one instruction set on this machine. */
+typedef struct Level
 {
+	const LepKernels *kernels;
+	bool runs;	  /* here */
+	bool offered; /* by "auto" */
+} Level;
+
+/*
+ * Fill levels[], fastest first, and return their count.  On Intel f16 beats bf16, which without tiles is no faster
+ * than f32 there.
+ */
+static size_t
+list_levels(Level levels[])
+{
+	size_t n = 0;
 #if defined(__x86_64__)
 	LepCpuFeatures cpu = lep_cpu_features();
 
-	if (cpu.avx512)
-		return &lep_kernels_avx512;
-	if (cpu.avx2)
-		return &lep_kernels_avx2;
+	levels[n++] = (Level){&lep_kernels_avx512bf16, cpu.avx512bf16, cpu.amd};
+	levels[n++] = (Level){&lep_kernels_avx512vnni, cpu.avx512vnni, true};
+	levels[n++] = (Level){&lep_kernels_avx512, cpu.avx512, true};
+	levels[n++] = (Level){&lep_kernels_avx2, cpu.avx2, true};
+#elif defined(__aarch64__)
+	levels[n++] = (Level){&lep_kernels_neon, true, true};
 #endif
-#if defined(__aarch64__)
-	return &lep_kernels_neon;
-#else
-	return lep_kernels_blas() ? lep_kernels_blas() : &lep_kernels_portable;
-#endif
+	if (lep_kernels_blas())
+		levels[n++] = (Level){lep_kernels_blas(), true, true};
+	levels[n++] = (Level){&lep_kernels_portable, true, true};
+	levels[n++] = (Level){&lep_kernels_reference, true, false};
+	return n;
 }
 
 const LepKernels *
 lep_kernels_choose(const char *name)
 {
-	if (strcmp(name, "auto") == 0)
-		return fastest();
-	if (strcmp(name, "reference") == 0)
-		return &lep_kernels_reference;
-	if (strcmp(name, "portable") == 0)
-		return &lep_kernels_portable;
-	if (strcmp(name, "blas") == 0)
-		return lep_kernels_blas();
-#if defined(__x86_64__)
-	if (strcmp(name, "avx2") == 0)
-		return lep_cpu_features().avx2 ? &lep_kernels_avx2 : NULL;
-	if (strcmp(name, "avx512") == 0)
-		return lep_cpu_features().avx512 ? &lep_kernels_avx512 : NULL;
-#elif defined(__aarch64__)
-	if (strcmp(name, "neon") == 0)
-		return &lep_kernels_neon;
-#endif
+	Level levels[16];
+	size_t n = list_levels(levels);
+	bool any = strcmp(name, "auto") == 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		const Level *l = &levels[i];
+
+		if (l->runs && (any ? l->offered : strcmp(name, l->kernels->isa) == 0))
+			return l->kernels;
+	}
 	return NULL;
 }
 

@@ -12,6 +12,8 @@ extern const LepKernels lep_kernels_portable;
 #if defined(__x86_64__)
 extern const LepKernels lep_kernels_avx2;
 extern const LepKernels lep_kernels_avx512;
+extern const LepKernels lep_kernels_avx512vnni;
+extern const LepKernels lep_kernels_avx512bf16;
 #endif
 #if defined(__aarch64__)
 extern const LepKernels lep_kernels_neon;

@@ -13,6 +13,11 @@
  * register, B0 and B1 (numbers of the weight registers), A0 (of the broadcast
  * register), FETCH_1 and FETCH_2 (prefetches of one k, by weight registers) and
  * CLOBBERS.
+ *
+ * For other numbers than f32 it also defines MULTIPLY(a, b, c), which adds the
+ * product of the 4 bytes of a row in register a and of weights in register b to c; if
+ * weights are widened as they are loaded, LOAD_WEIGHTS and WEIGHT_BYTES (of one register's weights in
+ * memory); and XOR ("vpxord " or "vpxor ") if sums begin at zero instead of at init.
  */
 #ifndef LEPTON_X86_TILE_H
 #define LEPTON_X86_TILE_H
@@ -22,20 +27,36 @@
 /* clang-format off */
 #define R(n) "%%" REG n
 
-/* One row's step for two and for one weight register. */
-#define FMA_2(a, b, at)                          \
-	"vbroadcastss " at ", " R(A0) "\n\t"         \
-	"vfmadd231ps " R(A0) ", " R(B0) ", " R(a) "\n\t" \
-	"vfmadd231ps " R(A0) ", " R(B1) ", " R(b) "\n\t"
-#define FMA_1(a, b, at)                          \
-	"vbroadcastss " at ", " R(A0) "\n\t"         \
-	"vfmadd231ps " R(A0) ", " R(B0) ", " R(a) "\n\t"
+#ifndef MULTIPLY
+#define MULTIPLY(a, b, c) "vfmadd231ps " a ", " b ", " c "\n\t"
+#endif
+#ifndef LOAD_WEIGHTS
+#define LOAD_WEIGHTS "vmovups "
+#define WEIGHT_BYTES BYTES
+#endif
 
+/* One row's step for two and for one weight register. */
+#define STEP_2(a, b, at)                         \
+	"vbroadcastss " at ", " R(A0) "\n\t"         \
+	MULTIPLY(R(A0), R(B0), R(a))                 \
+	MULTIPLY(R(A0), R(B1), R(b))
+#define STEP_1(a, b, at)                         \
+	"vbroadcastss " at ", " R(A0) "\n\t"         \
+	MULTIPLY(R(A0), R(B0), R(a))
+
+#ifdef XOR
+#define LOAD_2(a, b, at)                         \
+	XOR R(a) ", " R(a) ", " R(a) "\n\t" \
+	XOR R(b) ", " R(b) ", " R(b) "\n\t"
+#define LOAD_1(a, b, at)                         \
+	XOR R(a) ", " R(a) ", " R(a) "\n\t"
+#else
 #define LOAD_2(a, b, at)                         \
 	"vmovups (%[init]), " R(a) "\n\t"            \
 	"vmovups " BYTES "(%[init]), " R(b) "\n\t"
 #define LOAD_1(a, b, at)                         \
 	"vmovups (%[init]), " R(a) "\n\t"
+#endif
 #define STORE_2(a, b, at)                        \
 	"vmovups " R(a) ", (%[out])\n\t"             \
 	"vmovups " R(b) ", " BYTES "(%[out])\n\t"    \
@@ -75,14 +96,14 @@
 #define ROWS_13(op, d) ROWS_12(op, d) ROW_12(op, d)
 #define ROWS_14(op, d) ROWS_13(op, d) ROW_13(op, d)
 
-#define WEIGHTS_1 "vmovups (%[w]), " R(B0) "\n\t"
-#define WEIGHTS_2 WEIGHTS_1 "vmovups " BYTES "(%[w]), " R(B1) "\n\t"
+#define WEIGHTS_1 LOAD_WEIGHTS "(%[w]), " R(B0) "\n\t"
+#define WEIGHTS_2 WEIGHTS_1 LOAD_WEIGHTS WEIGHT_BYTES "(%[w]), " R(B1) "\n\t"
 
 #define STEP(rows, vecs, d)              \
 	WEIGHTS_##vecs FETCH_##vecs          \
 	"add %[aheadstep], %[ahead]\n\t"     \
 	"add %[wstep], %[w]\n\t"             \
-	ROWS_##rows(FMA_##vecs, d)
+	ROWS_##rows(STEP_##vecs, d)
 #define ADVANCE(bytes)                   \
 	"add $" bytes ", %[x0]\n\t"          \
 	"add $" bytes ", %[x1]\n\t"          \
@@ -94,8 +115,8 @@
 	tile_##rows##_##vecs(const Tile *t)                                                    \
 	{                                                                                      \
 		size_t k = t->k;                                                                   \
-		const float *x0 = t->x, *x1 = x0 + 5 * t->ldx, *x2 = x1 + 5 * t->ldx, *w = t->w;   \
-		float *out = t->out;                                                               \
+		const char *x0 = t->x, *x1 = x0 + 20 * t->ldx, *x2 = x1 + 20 * t->ldx, *w = t->w;   \
+		char *out = t->out;                                                                \
 		uintptr_t ahead = t->ahead;                                                        \
                                                                                            \
 		__asm__ volatile(                                                                  \
