@@ -11,7 +11,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #endif
 
-#include "avx512_vector.h"
+#include "avx512_narrow.h"
 
 #include "avx512_tile.h"
 
@@ -23,9 +23,17 @@
 
 #include "../simd_rows.inc"
 
-const LepKernels lep_kernels_avx512 = SIMD_TABLE("avx512", "f32p32");
-const LepKernels lep_kernels_avx512vnni = SIMD_TABLE("avx512vnni", "f32p32");
-const LepKernels lep_kernels_avx512bf16 = SIMD_TABLE("avx512bf16", "f32p32");
+#undef NARROW_I8
+#define NARROW_I8 &lep_avx512_i8
+const LepKernels lep_kernels_avx512 = SIMD_TABLE("avx512", "f32p32i8k2");
+
+#undef NARROW_I8
+#define NARROW_I8 &lep_avx512vnni_i8
+const LepKernels lep_kernels_avx512vnni = SIMD_TABLE("avx512vnni", "f32p32i8k4");
+
+#undef NARROW_HALF
+#define NARROW_HALF &lep_avx512bf16_half
+const LepKernels lep_kernels_avx512bf16 = SIMD_TABLE("avx512bf16", "f32p32i8k4bf16k2");
 
 #ifdef __clang__
 #pragma clang attribute pop

@@ -1,0 +1,50 @@
+/*
+ * avx512_vnni.c: products of 8-bit rows with AVX512-VNNI.  Owns the instruction of the tile;
+ * refuses to know layouts (simd_narrow.inc).
+ */
+#if defined(__x86_64__)
+#ifdef __clang__
+#pragma clang attribute push(                                                    \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+	apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#endif
+
+#include "avx512_narrow.h"
+
+#define MULTIPLY(a, b, c) "vpdpbusd " b ", " a ", " c "\n\t"
+#define XOR				  "vpxord "
+#include "avx512_tile.h"
+
+#include "../simd_math.inc"
+
+#define NARROW_BITS 8
+#define NARROW_TILE tile
+#define ROW_ZERO	0
+
+typedef uint8_t ROW_T;
+typedef int8_t WEIGHT_T;
+
+static inline void
+v_store_codes(uint8_t *p, VF v)
+{
+	_mm_storeu_si128((__m128i *) p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+static inline void
+v_store_codes_n(uint8_t *p, VF v, size_t n)
+{
+	_mm512_mask_cvtusepi32_storeu_epi8(p, lanes(n), _mm512_cvtps_epi32(v));
+}
+
+#include "../simd_narrow.inc"
+
+const LepNarrow lep_avx512vnni_i8 = NARROW_TABLE("i8");
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#else
+typedef int lep_avx512_vnni_is_for_x86; /* ISO C wants a declaration in every file */
+#endif
