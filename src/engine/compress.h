@@ -17,21 +17,6 @@
 
 #include "graph.h"
 
-/* How one weight is stored; the names are those of lepton_quantize() and lepton_graph(). */
-typedef enum LepScheme
-{
-	LEP_SCHEME_F32 = 0,
-	LEP_SCHEME_F16,
-	LEP_SCHEME_BF16,
-	LEP_SCHEME_I8_SYMMETRIC, /* "i8_symmetric": weights and activations around 0 */
-	LEP_SCHEME_I8_ASYMMETRIC, /* "i8_asymmetric": activations between their lowest and highest value */
-	LEP_SCHEME_I8_FULL, /* "i8_full": as i8_asymmetric, and weights with a zero point per output */
-	LEP_SCHEME_I4,		/* "i4": weights by groups of inputs, activations as i8_asymmetric */
-	LEP_SCHEME_COUNT
-} LepScheme;
-
-const char *lep_scheme_name(LepScheme scheme);
-
 /* Texts to measure on, tokenized by the model's own tokenizer. */
 typedef struct LepCompressSample
 {

@@ -36,6 +36,13 @@ lep_desc_prompt(const LepDescView *view)
 	return text_at(view, view->desc->n_labels);
 }
 
+/* How each weight slot is stored. */
+const char *
+lep_desc_precision(const LepDescView *view)
+{
+	return text_at(view, view->desc->n_labels + 1);
+}
+
 /* Count the modes that a pooling module concatenates. */
 uint32_t
 lep_desc_pool_count(const LepModule *module)
@@ -128,13 +135,23 @@ check_texts(const LepDescView *view, LepError *err)
 {
 	const LepDesc *desc = view->desc;
 	uint32_t n = 0;
+	LepScheme scheme;
+	LepStatus status;
 
 	for (uint32_t i = 0; i < desc->text_bytes; i++)
 		n += view->texts[i] == '\0';
 	if (desc->text_bytes == 0 || view->texts[desc->text_bytes - 1] != '\0')
 		return damaged("The texts have no end", err);
-	return check_range("texts", n, (uint64_t) desc->n_labels + 1, (uint64_t) desc->n_labels + 1,
-					   err);
+	status =
+		check_range("texts", n, (uint64_t) desc->n_labels + 2, (uint64_t) desc->n_labels + 2, err);
+	if (status != LEP_OK)
+		return status;
+	for (const char *letter = lep_desc_precision(view); *letter != '\0'; letter++)
+	{
+		if (*letter != LEP_VECTOR_LETTER && !lep_scheme_of_letter(*letter, &scheme))
+			return damaged("A weight is stored in an unknown way", err);
+	}
+	return LEP_OK;
 }
 
 /* Check every number of the description against its limits and the others. */

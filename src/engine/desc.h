@@ -8,6 +8,7 @@
 
 #include "../../kernels/lepton_kernels.h"
 #include "base.h"
+#include "scheme.h"
 
 #define LEP_MAX_LAYERS	  512
 #define LEP_MAX_HIDDEN	  16384
@@ -102,7 +103,11 @@ typedef struct LepDesc
 
 	uint64_t n_parameters;
 
-	/* Texts behind the struct: n_labels labels then the prompt, each NUL terminated. */
+	/*
+	 * Texts behind the struct, each NUL terminated: n_labels labels, the prompt, the precision
+	 * string.  That one has a letter of scheme.h for each weight slot of the graph, or none at all:
+	 * weights as any folder has them, products in f32.
+	 */
 	uint32_t text_bytes;
 } LepDesc;
 
@@ -117,6 +122,8 @@ typedef struct LepDescView
 const char *lep_desc_label(const LepDescView *view, uint32_t i);
 /* The prompt put before every text, "" when there is none. */
 const char *lep_desc_prompt(const LepDescView *view);
+/* How each weight slot is stored and computed, "" for a model that is not compressed. */
+const char *lep_desc_precision(const LepDescView *view);
 /* Number of modes that a pooling module concatenates. */
 uint32_t lep_desc_pool_count(const LepModule *module);
 /* Width of an output row: the embedding's size, or n_labels. */

@@ -13,6 +13,7 @@ static const char *const wanted[] = {
 	"added_tokens.json",
 	"config.json",
 	"config_sentence_transformers.json",
+	"lepton.json",
 	"modules.json",
 	"sentence_albert_config.json",
 	"sentence_bert_config.json",

@@ -60,10 +60,12 @@ typedef struct LepOpInfo
 	const char *op;		   /* "linear" */
 	const char *name;	   /* "encoder.layer.0.attention.self.query+key+value" */
 	char shape[64];		   /* "[tokens, 384] -> [tokens, 1152]" */
-	const char *precision; /* "f32"; of an embedding the stored dtype */
-	const char *segment;   /* how it is cut into pieces of work: "rows", "sequences", "texts" */
-	uint64_t bytes;		   /* of its weights in the image; 0 before binding */
-	uint64_t scratch;	   /* offset of its output in the arena for one text of LEP_INFO_TOKENS */
+	const char *precision; /* in what it computes: "f32", "i8"; of an embedding as stored */
+	const char
+		*stored; /* form of its weights in the model: a scheme's name; NULL: no table, no linear */
+	const char *segment; /* how it is cut into pieces of work: "rows", "sequences", "texts" */
+	uint64_t bytes;		 /* of its weights in the image; 0 before binding */
+	uint64_t scratch;	 /* offset of its output in the arena for one text of LEP_INFO_TOKENS */
 } LepOpInfo;
 
 size_t lep_graph_op_count(const LepGraph *graph);

@@ -19,24 +19,43 @@ kind_name(LepOpKind kind)
 	return names[kind];
 }
 
-/* Name the numbers in which an operator's main weight is read. */
+/* Name a dtype. */
 static const char *
-precision_name(const LepGraph *graph, const LepOp *op)
+dtype_name(LepDtype dtype)
 {
-	static const char *const dtypes[] = {
+	static const char *const names[] = {
 		[LEP_F32] = "f32",
 		[LEP_F16] = "f16",
 		[LEP_BF16] = "bf16",
-	};
-	static const char *const computes[] = {
-		[LEP_COMPUTE_F32] = "f32",
+		[LEP_I8] = "i8",
 	};
 
+	return names[dtype];
+}
+
+/* Name the numbers in which an operator computes, or reads its table. */
+static const char *
+precision_name(const LepGraph *graph, const LepOp *op)
+{
+	const LepNarrow *narrow = lep_op_narrow(graph, op);
+
 	if (op->kind == LEP_OP_EMBED)
-		return dtypes[graph->slots[op->slots[0]].dtype];
-	if (op->kind == LEP_OP_LINEAR)
-		return computes[graph->slots[op->slots[0]].compute];
-	return "f32";
+		return dtype_name(graph->slots[op->slots[0]].dtype);
+	if (op->kind == LEP_OP_ATTENTION && graph->buffers[op->in[0].buf].half)
+		narrow = graph->kernels->half;
+	return narrow != NULL ? narrow->name : "f32";
+}
+
+/* Name the form in which an operator's main weight is stored. */
+static const char *
+stored_name(const LepGraph *graph, const LepOp *op)
+{
+	const LepSlot *slot;
+
+	if (op->kind != LEP_OP_EMBED && op->kind != LEP_OP_LINEAR)
+		return NULL;
+	slot = &graph->slots[op->slots[0]];
+	return slot->scheme != LEP_SCHEME_F32 ? lep_scheme_name(slot->scheme) : dtype_name(slot->dtype);
 }
 
 /* Name the pieces in which an operator's stage runs. */
@@ -99,6 +118,7 @@ lep_graph_op_info(const LepGraph *graph, size_t i, LepOpInfo *info)
 				 in->rows == LEP_ROWS_TEXTS ? "texts" : "tokens", in->width, to, out->width);
 	}
 	info->precision = precision_name(graph, op);
+	info->stored = stored_name(graph, op);
 	info->segment = segment_name(graph, (uint32_t) i);
 	info->bytes = 0;
 	for (uint32_t j = 0; j < op->n_slots; j++)

@@ -30,13 +30,14 @@ typedef struct LepPart
 typedef struct LepSlot
 {
 	LepStore store;
+	LepScheme scheme;	/* how a compressed model stores it; F32 where nothing is said */
 	LepCompute compute; /* of a linear */
 	uint32_t n_parts;
 	LepPart parts[LEP_MAX_PARTS];
 	uint64_t rows, cols; /* vectors have one column */
 	/* set by lep_pass_bind */
 	const void *data;
-	LepDtype dtype;
+	LepDtype dtype; /* of a table; of a linear that of the file, LEP_I8 for int8 and int4 */
 	uint64_t bytes;
 } LepSlot;
 
@@ -60,6 +61,7 @@ typedef struct LepBuffer
 	uint32_t width;
 	LepRows rows;
 	uint32_t maker, n_uses, last_use; /* operator numbers; kept by lep_graph_index */
+	bool half; /* holds the kernels' 16-bit floats, in the first half of its place */
 	/* set by lep_pass_memory */
 	LepScope scope;
 	size_t offset; /* floats for each row of the region that stand before it */
@@ -158,6 +160,14 @@ LepStatus lep_pass_pick(LepGraph *graph, LepError *err);
 LepStatus lep_pass_precision(LepGraph *graph, LepError *err);
 LepStatus lep_pass_memory(LepGraph *graph, LepError *err);
 
+/*
+ * Decide which buffers hold 16-bit floats, from the slots' compute: those that narrow linears write
+ * and attentions alone read.
+ */
+void lep_graph_choose_halves(LepGraph *graph);
+/* The kernels of a linear's product when its activations are narrowed; NULL: f32. */
+const LepNarrow *lep_op_narrow(const LepGraph *graph, const LepOp *op);
+
 /* Where the image keeps a slot. */
 typedef struct LepBinding
 {
@@ -170,6 +180,31 @@ typedef struct LepBinding
 LepStatus lep_pass_bind(LepGraph *graph, const LepKernels *kernels, const LepBinding *bindings,
 						LepError *err);
 
+/*
+ * Let a linear of a bound graph compute with other weights, packed for the graph's kernels as scheme asks
+ * for; arenas must be measured anew.  The data must outlive its use.  This is how compression
+ * tries candidates.
+ */
+void lep_graph_swap(LepGraph *graph, uint32_t slot, LepScheme scheme, const void *data);
+/* In which numbers these kernels multiply weights of a scheme. */
+LepCompute lep_scheme_compute(LepScheme scheme, const LepKernels *kernels);
+
+/*
+ * Sees the input rows x[n_rows, d_in] of every linear, piece by piece, before it runs; another
+ * status than LEP_OK ends the run with it.
+ */
+typedef struct LepTap
+{
+	LepStatus (*rows)(void *ctx, const LepOp *op, const float *x, size_t ldx, size_t n_rows,
+					  LepError *err);
+	void *ctx;
+} LepTap;
+
+/* lep_graph_run with a tap, which may be NULL. */
+LepStatus lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena,
+							   size_t arena_size, float *out, const LepTap *tap,
+							   const LepStop *stop, LepError *err);
+
 /* graph_weights.c: slots and files */
 
 /* Bytes of a slot in an image; dtype matters for tables.  0 on overflow. */
@@ -178,10 +213,22 @@ uint64_t lep_slot_bytes(const LepSlot *slot, const LepKernels *kernels, LepDtype
 LepStatus lep_slot_resolve(const LepGraph *graph, uint32_t slot, const LepSource *source,
 						   const LepTensor *tensors[LEP_MAX_PARTS], LepDtype *dtype, LepError *err);
 
+/*
+ * Read a linear's weights and pack them as its slot computes; tensors are those of
+ * lep_slot_resolve, packed has lep_slot_bytes.  Working memory comes from the arena.
+ */
+LepStatus lep_slot_pack(const LepSlot *slot, const LepSource *source,
+						const LepTensor *const *tensors, const LepKernels *kernels, LepArena *arena,
+						void *packed, const LepStop *stop, LepError *err);
+/* Read all of a slot's numbers into w[rows, cols]. */
+LepStatus lep_slot_read(const LepSlot *slot, const LepSource *source,
+						const LepTensor *const *tensors, float *w, const LepStop *stop,
+						LepError *err);
+
 /* pass_memory.c: bytes of the arena's regions for one batch */
 typedef struct LepRegions
 {
-	size_t tokens, texts, local, positions, attention, total; /* offsets; total: bytes */
+	size_t tokens, texts, local, positions, attention, narrow, total; /* offsets; total: bytes */
 } LepRegions;
 
 bool lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t max_len,

@@ -7,67 +7,66 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph_parts.h"
+#include "graph_run.h"
 
 #define STOP_ROWS 512 /* rows pooled between two questions */
-#define CALL_STEP 12  /* rows of a call cut short; kernels like whole tiles */
 
-/* One run: where everything is, and the piece in work. */
-typedef struct Run
-{
-	const LepGraph *graph;
-	const LepKernels *kernels;
-	const LepBatch *batch;
-	float *tokens, *texts, *local; /* regions of the arena */
-	int32_t *positions;			   /* [rows of a piece] */
-	void *attention;
-	float *out;
-	const LepStop *stop;
-	/* the piece */
-	bool sequences;
-	size_t row, n_rows;	  /* its rows: tokens, or texts in a stage over texts */
-	size_t text, n_texts; /* its texts, when sequences is set */
-} Run;
-
-/* Start of an argument's rows of the piece; *n_rows gets how many there are. */
+/* Place of a buffer's rows of the piece: a start in floats, and the rows from there on. */
 static float *
-piece_rows(const Run *run, LepArg arg, size_t *n_rows)
+place_rows(const LepRun *run, const LepBuffer *buffer, size_t *rows)
 {
-	const LepBuffer *buffer = &run->graph->buffers[arg.buf];
-	bool by_text = run->sequences && buffer->rows == LEP_ROWS_TEXTS;
-	size_t row = by_text ? run->text : run->row;
 	size_t all = buffer->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
 	float *base = buffer->rows == LEP_ROWS_TEXTS ? run->texts : run->tokens;
 
-	*n_rows = by_text ? run->n_texts : run->n_rows;
+	*rows = 0;
 	if (buffer->scope == LEP_SCOPE_LOCAL)
-		return run->local + buffer->offset * run->n_rows + arg.col;
-	if (buffer->scope == LEP_SCOPE_OUT)
-		base = run->out;
-	else
-		base += buffer->offset * all;
-	return base + row * buffer->width + arg.col;
+		return run->local + buffer->offset * run->n_rows;
+	*rows = run->sequences && buffer->rows == LEP_ROWS_TEXTS ? run->text : run->row;
+	return buffer->scope == LEP_SCOPE_OUT ? run->out : base + buffer->offset * all;
+}
+
+/* Start of an argument's rows of the piece. */
+float *
+lep_run_rows(const LepRun *run, LepArg arg, size_t *n_rows)
+{
+	const LepBuffer *buffer = &run->graph->buffers[arg.buf];
+	size_t rows;
+	float *start = place_rows(run, buffer, &rows);
+
+	*n_rows = run->sequences && buffer->rows == LEP_ROWS_TEXTS ? run->n_texts : run->n_rows;
+	return start + rows * buffer->width + arg.col;
+}
+
+/* The same of a buffer of 16-bit floats. */
+uint16_t *
+lep_run_halves(const LepRun *run, LepArg arg)
+{
+	const LepBuffer *buffer = &run->graph->buffers[arg.buf];
+	size_t rows;
+	float *start = place_rows(run, buffer, &rows);
+
+	return (uint16_t *) start + rows * buffer->width + arg.col;
 }
 
 /* An operator's weight slot, NULL when it has none. */
-static const LepSlot *
-slot_of(const Run *run, const LepOp *op, uint32_t i)
+const LepSlot *
+lep_run_slot(const LepRun *run, const LepOp *op, uint32_t i)
 {
 	return op->slots[i] == LEP_NO_SLOT ? NULL : &run->graph->slots[op->slots[i]];
 }
 
 /* The data of an operator's weight slot, NULL when it has none. */
-static const void *
-weight(const Run *run, const LepOp *op, uint32_t i)
+const void *
+lep_run_weight(const LepRun *run, const LepOp *op, uint32_t i)
 {
-	const LepSlot *slot = slot_of(run, op, i);
+	const LepSlot *slot = lep_run_slot(run, op, i);
 
 	return slot == NULL ? NULL : slot->data;
 }
 
 /* Number the piece's tokens from their texts' beginnings. */
 static void
-set_positions(const Run *run, uint32_t first)
+set_positions(const LepRun *run, uint32_t first)
 {
 	const uint32_t *starts = run->batch->starts;
 	size_t low = 0;
@@ -92,35 +91,38 @@ set_positions(const Run *run, uint32_t first)
 
 /* out[n_rows, d] = word[ids] + position[positions] + type[types], normed */
 static LepStatus
-run_embed(Run *run, const LepOp *op)
+run_embed(LepRun *run, const LepOp *op)
 {
 	const LepArg out = {op->out, 0};
-	const LepSlot *word = slot_of(run, op, 0);
-	const LepSlot *position = slot_of(run, op, 1);
-	const LepSlot *type = slot_of(run, op, 2);
+	const LepSlot *word = lep_run_slot(run, op, 0);
+	const LepSlot *position = lep_run_slot(run, op, 1);
+	const LepSlot *type = lep_run_slot(run, op, 2);
 	LepEmbed args;
 
 	memset(&args, 0, sizeof(args));
-	args.out = piece_rows(run, out, &args.n_tokens);
+	args.out = lep_run_rows(run, out, &args.n_tokens);
 	args.d = run->graph->buffers[op->out].width;
 	args.ids = run->batch->ids + run->row;
 	args.word = word->data;
 	args.word_dtype = word->dtype;
+	args.word_rows = word->rows;
 	if (position != NULL)
 	{
 		set_positions(run, op->position_first);
 		args.positions = run->positions;
 		args.position = position->data;
 		args.position_dtype = position->dtype;
+		args.position_rows = position->rows;
 	}
 	if (type != NULL)
 	{
 		args.types = run->batch->types != NULL ? run->batch->types + run->row : NULL;
 		args.type = type->data;
 		args.type_dtype = type->dtype;
+		args.type_rows = type->rows;
 	}
-	args.gamma = weight(run, op, 3);
-	args.beta = weight(run, op, 4);
+	args.gamma = lep_run_weight(run, op, 3);
+	args.beta = lep_run_weight(run, op, 4);
 	args.eps = op->eps;
 	if (lep_stopped(run->stop))
 		return LEP_CANCELLED;
@@ -128,9 +130,9 @@ run_embed(Run *run, const LepOp *op)
 	return LEP_OK;
 }
 
-/* Rows (or heads) of one call, when each costs flops; n in all. */
-static size_t
-call_share(const Run *run, size_t n, uint64_t flops, size_t step)
+/* Rows (or heads) of one call. */
+size_t
+lep_run_share(const LepRun *run, size_t n, uint64_t flops, size_t step)
 {
 	uint64_t share = run->graph->call_flops / (flops > 0 ? flops : 1);
 
@@ -141,58 +143,39 @@ call_share(const Run *run, size_t n, uint64_t flops, size_t step)
 	return share > 0 ? (size_t) share : 1;
 }
 
-/* out[n_rows, d_out] = act(x[n_rows, d_in] * w[d_out, d_in]^T + bias[d_out]) + residual[n_rows, d_out] */
-static LepStatus
-run_linear(Run *run, const LepOp *op)
+/* out[text's tokens, heads * d_head] = attention on 16-bit floats; args is of f32 but for q, k and v. */
+static void
+attend_half(const LepRun *run, const LepOp *op, const LepAttention *args, size_t at)
 {
-	const LepArg out = {op->out, 0};
-	const LepSlot *w = slot_of(run, op, 0);
-	size_t n_rows;
-	size_t share;
-	LepLinear args;
+	LepAttentionHalf half = {
+		.q = lep_run_halves(run, op->in[0]) + at,
+		.k = lep_run_halves(run, op->in[1]) + at,
+		.v = lep_run_halves(run, op->in[2]) + at,
+		.ldq = args->ldq,
+		.out = args->out,
+		.ldo = args->ldo,
+		.n_tokens = args->n_tokens,
+		.n_heads = args->n_heads,
+		.d_head = args->d_head,
+		.scale = args->scale,
+		.scratch = args->scratch,
+	};
 
-	memset(&args, 0, sizeof(args));
-	args.x = piece_rows(run, op->in[0], &n_rows);
-	args.ldx = run->graph->buffers[op->in[0].buf].width;
-	args.w = w->data;
-	args.bias = weight(run, op, 1);
-	if (op->n_in > 1)
-	{
-		args.residual = piece_rows(run, op->in[1], &n_rows);
-		args.ldr = run->graph->buffers[op->in[1].buf].width;
-	}
-	args.out = piece_rows(run, out, &n_rows);
-	args.ldo = run->graph->buffers[op->out].width;
-	args.d_out = w->rows;
-	args.d_in = w->cols;
-	args.act = op->act;
-	share = call_share(run, n_rows, 2 * w->rows * w->cols, CALL_STEP);
-	for (size_t done = 0; done < n_rows; done += args.n_rows)
-	{
-		args.n_rows = n_rows - done < share ? n_rows - done : share;
-		if (lep_stopped(run->stop))
-			return LEP_CANCELLED;
-		run->kernels->linear(&args);
-		args.x += args.n_rows * args.ldx;
-		args.out += args.n_rows * args.ldo;
-		if (args.residual != NULL)
-			args.residual += args.n_rows * args.ldr;
-	}
-	return LEP_OK;
+	run->kernels->attention_half(&half);
 }
 
 /* out[text's tokens, n_heads * d_head] = attention of each text of the group over itself */
 static LepStatus
-run_attention(Run *run, const LepOp *op)
+run_attention(LepRun *run, const LepOp *op)
 {
 	const LepArg to = {op->out, 0};
 	const uint32_t *starts = run->batch->starts;
 	size_t d_head = run->graph->buffers[op->out].width / op->n_heads;
 	size_t n_rows;
-	const float *q = piece_rows(run, op->in[0], &n_rows);
-	const float *k = piece_rows(run, op->in[1], &n_rows);
-	const float *v = piece_rows(run, op->in[2], &n_rows);
-	float *out = piece_rows(run, to, &n_rows);
+	const float *q = lep_run_rows(run, op->in[0], &n_rows);
+	const float *k = lep_run_rows(run, op->in[1], &n_rows);
+	const float *v = lep_run_rows(run, op->in[2], &n_rows);
+	float *out = lep_run_rows(run, to, &n_rows);
 	LepAttention args;
 
 	memset(&args, 0, sizeof(args));
@@ -205,21 +188,25 @@ run_attention(Run *run, const LepOp *op)
 	{
 		size_t row = starts[text] - run->row;
 		uint64_t n = starts[text + 1] - starts[text];
-		size_t share = call_share(run, op->n_heads, 4 * n * n * d_head, 1);
+		size_t share = lep_run_share(run, op->n_heads, 4 * n * n * d_head, 1);
 
 		args.n_tokens = (size_t) n;
 		for (size_t head = 0; head < op->n_heads; head += args.n_heads)
 		{
 			size_t left = op->n_heads - head;
+			size_t at = row * args.ldq + head * d_head;
 
 			args.n_heads = left < share ? left : share;
-			args.q = q + row * args.ldq + head * d_head;
-			args.k = k + row * args.ldq + head * d_head;
-			args.v = v + row * args.ldq + head * d_head;
+			args.q = q + at;
+			args.k = k + at;
+			args.v = v + at;
 			args.out = out + row * args.ldo + head * d_head;
 			if (lep_stopped(run->stop))
 				return LEP_CANCELLED;
-			run->kernels->attention(&args);
+			if (run->graph->buffers[op->in[0].buf].half)
+				attend_half(run, op, &args, at);
+			else
+				run->kernels->attention(&args);
 		}
 	}
 	return LEP_OK;
@@ -230,7 +217,7 @@ run_attention(Run *run, const LepOp *op)
  * formulas of sentence-transformers' Pooling.
  */
 static LepStatus
-pool_text(const Run *run, uint32_t mode, const float *x, size_t n, size_t d, size_t skip,
+pool_text(const LepRun *run, uint32_t mode, const float *x, size_t n, size_t d, size_t skip,
 		  float *out)
 {
 	const LepKernels *kernels = run->kernels;
@@ -276,14 +263,14 @@ pool_text(const Run *run, uint32_t mode, const float *x, size_t n, size_t d, siz
 
 /* out[n_texts, n_modes * d] = x[n_rows, d] pooled text by text */
 static LepStatus
-run_pool(Run *run, const LepOp *op)
+run_pool(LepRun *run, const LepOp *op)
 {
 	const LepArg to = {op->out, 0};
 	const uint32_t *starts = run->batch->starts;
 	size_t d = run->graph->buffers[op->in[0].buf].width;
 	size_t n;
-	const float *x = piece_rows(run, op->in[0], &n);
-	float *out = piece_rows(run, to, &n);
+	const float *x = lep_run_rows(run, op->in[0], &n);
+	float *out = lep_run_rows(run, to, &n);
 
 	for (size_t text = run->text; text < run->text + run->n_texts; text++)
 	{
@@ -315,21 +302,19 @@ normalize(const LepKernels *kernels, const float *x, float *out, size_t n_rows, 
 	}
 }
 
-/* Run an operator that is cheap for each row: add, norm, activate, normalize, cut. */
+/* Run an operator that is cheap for each row: add, activate, normalize, cut. */
 static LepStatus
-run_cheap(Run *run, const LepOp *op)
+run_cheap(LepRun *run, const LepOp *op)
 {
 	const LepArg to = {op->out, 0};
 	size_t d = run->graph->buffers[op->out].width;
 	size_t n_rows;
-	const float *x = piece_rows(run, op->in[0], &n_rows);
-	float *out = piece_rows(run, to, &n_rows);
+	const float *x = lep_run_rows(run, op->in[0], &n_rows);
+	float *out = lep_run_rows(run, to, &n_rows);
 
 	if (lep_stopped(run->stop))
 		return LEP_CANCELLED;
-	if (op->kind == LEP_OP_NORM)
-		run->kernels->norm(x, weight(run, op, 0), weight(run, op, 1), op->eps, out, n_rows, d);
-	else if (op->kind == LEP_OP_NORMALIZE)
+	if (op->kind == LEP_OP_NORMALIZE)
 		normalize(run->kernels, x, out, n_rows, d);
 	else if (op->kind == LEP_OP_CUT)
 		for (size_t row = 0; row < n_rows; row++)
@@ -342,14 +327,14 @@ run_cheap(Run *run, const LepOp *op)
 		if (op->kind == LEP_OP_ACTIVATE)
 			run->kernels->activate(out, n_rows * d, op->act);
 		else
-			run->kernels->add_scaled(out, piece_rows(run, op->in[1], &n_rows), 1.0f, n_rows * d);
+			run->kernels->add_scaled(out, lep_run_rows(run, op->in[1], &n_rows), 1.0f, n_rows * d);
 	}
 	return LEP_OK;
 }
 
 /* Run a stage's operators over the piece. */
 static LepStatus
-run_piece(Run *run, const LepStage *stage)
+run_piece(LepRun *run, const LepStage *stage)
 {
 	LepStatus status = LEP_OK;
 
@@ -363,7 +348,7 @@ run_piece(Run *run, const LepStage *stage)
 				status = run_embed(run, op);
 				break;
 			case LEP_OP_LINEAR:
-				status = run_linear(run, op);
+				status = lep_run_linear(run, op);
 				break;
 			case LEP_OP_ATTENTION:
 				status = run_attention(run, op);
@@ -371,8 +356,10 @@ run_piece(Run *run, const LepStage *stage)
 			case LEP_OP_POOL:
 				status = run_pool(run, op);
 				break;
-			case LEP_OP_ADD:
 			case LEP_OP_NORM:
+				status = lep_run_norm(run, op, i + 1 < stage->end ? op + 1 : NULL);
+				break;
+			case LEP_OP_ADD:
 			case LEP_OP_ACTIVATE:
 			case LEP_OP_NORMALIZE:
 			case LEP_OP_CUT:
@@ -385,7 +372,7 @@ run_piece(Run *run, const LepStage *stage)
 
 /* Run a stage over groups of whole texts: as many as fit in a piece, at least one. */
 static LepStatus
-run_groups(Run *run, const LepStage *stage)
+run_groups(LepRun *run, const LepStage *stage)
 {
 	const uint32_t *starts = run->batch->starts;
 	LepStatus status = LEP_OK;
@@ -410,7 +397,7 @@ run_groups(Run *run, const LepStage *stage)
 
 /* Run a stage over panels of rows, all of about the same height. */
 static LepStatus
-run_panels(Run *run, const LepStage *stage)
+run_panels(LepRun *run, const LepStage *stage)
 {
 	size_t all = stage->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
 	size_t n_panels = (all + stage->panel - 1) / stage->panel;
@@ -488,15 +475,15 @@ check_finite(const LepGraph *graph, const float *out, size_t n_texts, LepError *
 	return LEP_OK;
 }
 
-/* Run a bound graph over a batch. */
+/* Run a bound graph over a batch, showing the linears' inputs to a tap. */
 LepStatus
-lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena, size_t arena_size,
-			  float *out, const LepStop *stop, LepError *err)
+lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, size_t arena_size,
+					 float *out, const LepTap *tap, const LepStop *stop, LepError *err)
 {
 	LepRegions regions;
 	LepStatus status;
 	size_t max_len;
-	Run run;
+	LepRun run;
 
 	if (!graph->bound)
 		return lep_error(err, LEP_BAD_INPUT, "the graph has no weights");
@@ -516,8 +503,11 @@ lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena, size_t 
 	run.local = (float *) ((char *) arena + regions.local);
 	run.positions = (int32_t *) ((char *) arena + regions.positions);
 	run.attention = (char *) arena + regions.attention;
+	run.narrow = (char *) arena + regions.narrow;
 	run.out = out;
+	run.tap = tap;
 	run.stop = stop;
+	run.err = err;
 	for (uint32_t i = 0; i < graph->n_stages && status == LEP_OK; i++)
 		status = graph->stages[i].sequences ? run_groups(&run, &graph->stages[i])
 											: run_panels(&run, &graph->stages[i]);
@@ -526,4 +516,12 @@ lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena, size_t 
 	if (status != LEP_OK)
 		return status;
 	return check_finite(graph, out, batch->n_texts, err);
+}
+
+/* Run a bound graph over a batch. */
+LepStatus
+lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena, size_t arena_size,
+			  float *out, const LepStop *stop, LepError *err)
+{
+	return lep_graph_run_tapped(graph, batch, arena, arena_size, out, NULL, stop, err);
 }

@@ -5,6 +5,23 @@
 #define LEPTON_ENGINE_SOURCE
 #include "graph_parts.h"
 
+/* Bytes of a table of rows; 0 on overflow. */
+static uint64_t
+table_bytes(const LepSlot *slot, LepDtype dtype)
+{
+	size_t scales = 0;
+	size_t bytes;
+
+	if (dtype != LEP_F32 && dtype != LEP_F16 && dtype != LEP_BF16 && dtype != LEP_I8)
+		return 0;
+	if (!lep_mul(slot->rows, slot->cols, &bytes) ||
+		(dtype != LEP_I8 && !lep_mul(bytes, lep_dtype_size(dtype), &bytes)) ||
+		(dtype == LEP_I8 && !lep_mul(slot->rows, sizeof(float), &scales)) ||
+		!lep_add(bytes, scales, &bytes))
+		return 0;
+	return bytes;
+}
+
 /* Bytes of a slot in an image. */
 uint64_t
 lep_slot_bytes(const LepSlot *slot, const LepKernels *kernels, LepDtype dtype)
@@ -14,18 +31,26 @@ lep_slot_bytes(const LepSlot *slot, const LepKernels *kernels, LepDtype dtype)
 	switch (slot->store)
 	{
 		case LEP_STORE_LINEAR:
+			if (slot->compute == LEP_COMPUTE_I8)
+				return kernels->i8->packed_size(slot->rows, slot->cols);
+			if (slot->compute == LEP_COMPUTE_HALF)
+				return kernels->half->packed_size(slot->rows, slot->cols);
 			return kernels->linear_packed_size(slot->rows, slot->cols);
 		case LEP_STORE_TABLE:
-			if (dtype != LEP_F32 && dtype != LEP_F16 && dtype != LEP_BF16)
-				return 0;
-			if (!lep_mul(slot->rows, slot->cols, &bytes) ||
-				!lep_mul(bytes, lep_dtype_size(dtype), &bytes))
-				return 0;
-			return bytes;
+			return table_bytes(slot, dtype);
 		case LEP_STORE_VECTOR:
 			return lep_mul(slot->rows, sizeof(float), &bytes) ? bytes : 0;
 	}
 	return 0;
+}
+
+/* The dtype in which an image keeps a tensor; of a linear's weights that of the file. */
+static LepDtype
+image_dtype(const LepSlot *slot, const LepTensor *tensor)
+{
+	if (slot->store == LEP_STORE_VECTOR)
+		return LEP_F32;
+	return tensor->type <= LEP_TENSOR_BF16 ? (LepDtype) tensor->type : LEP_I8;
 }
 
 /* Find and check a slot's tensors. */
@@ -55,7 +80,7 @@ lep_slot_resolve(const LepGraph *graph, uint32_t number, const LepSource *source
 		if (status != LEP_OK)
 			return status;
 	}
-	*dtype = slot->store == LEP_STORE_TABLE ? (LepDtype) tensors[0]->type : LEP_F32;
+	*dtype = image_dtype(slot, tensors[0]);
 	return LEP_OK;
 }
 

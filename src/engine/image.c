@@ -29,7 +29,9 @@ void
 lep_image_layout(const LepKernels *kernels, char *dst)
 {
 	memset(dst, 0, LEP_LAYOUT_MAX);
-	snprintf(dst, LEP_LAYOUT_MAX, "%u-%s", LEP_IMAGE_VERSION, kernels->layout);
+	snprintf(dst, LEP_LAYOUT_MAX, "%u-%s%s%s%s%s", LEP_IMAGE_VERSION, kernels->layout,
+			 kernels->i8 != NULL ? "-" : "", kernels->i8 != NULL ? kernels->i8->name : "",
+			 kernels->half != NULL ? "-" : "", kernels->half != NULL ? kernels->half->name : "");
 }
 
 /* Put a section at the next multiple of align; false on overflow. */
@@ -97,9 +99,9 @@ pad_to(Writer *writer, uint64_t offset)
 	return put(writer, zeroes, (size_t) (offset - writer->at));
 }
 
-/* Copy a table as the file has it, piece by piece. */
+/* Copy a tensor as the file has it, piece by piece. */
 static LepStatus
-put_table(Writer *writer, const LepTensor *tensor, void *buffer)
+put_tensor(Writer *writer, const LepTensor *tensor, void *buffer)
 {
 	LepStatus status = LEP_OK;
 
@@ -115,30 +117,16 @@ put_table(Writer *writer, const LepTensor *tensor, void *buffer)
 	return status;
 }
 
-/* Read all parts of a slot into w[rows, cols]. */
+/* Copy a table as the file has it; of int8, its scales first. */
 static LepStatus
-read_parts(Writer *writer, const LepSlot *slot, const LepTensor *const *tensors, float *w)
+put_table(Writer *writer, const LepTensor *tensor, void *buffer)
 {
-	for (uint32_t i = 0; i < slot->n_parts; i++)
-	{
-		uint64_t n = slot->parts[i].rows * slot->cols;
+	const LepStored *stored = lep_source_stored(writer->source, tensor);
+	LepStatus status = LEP_OK;
 
-		for (uint64_t done = 0; done < n; done += COPY_BYTES / sizeof(float))
-		{
-			uint64_t left = n - done;
-			uint64_t share = left < COPY_BYTES / sizeof(float) ? left : COPY_BYTES / sizeof(float);
-			LepStatus status;
-
-			if (lep_stopped(writer->stop))
-				return lep_error(writer->err, LEP_CANCELLED, "cancelled while writing an image");
-			status =
-				lep_source_read_f32(writer->source, tensors[i], done, share, w + done, writer->err);
-			if (status != LEP_OK)
-				return status;
-		}
-		w += n;
-	}
-	return LEP_OK;
+	if (stored != NULL && stored->scheme == LEP_SCHEME_I8)
+		status = put_tensor(writer, stored->scale, buffer);
+	return status == LEP_OK ? put_tensor(writer, tensor, buffer) : status;
 }
 
 /* Convert, pack and write one slot; its memory is given back before the next. */
@@ -150,29 +138,26 @@ put_slot(Writer *writer, uint32_t number, uint64_t bytes)
 	LepArena arena;
 	LepDtype dtype;
 	LepStatus status;
-	float *dense;
-	void *packed;
+	char *packed;
 
 	status = lep_slot_resolve(writer->graph, number, writer->source, tensors, &dtype, writer->err);
 	if (status != LEP_OK)
 		return status;
 	lep_arena_init(&arena, writer->allocator, 0);
-	if (slot->store == LEP_STORE_TABLE)
-	{
-		packed = lep_arena_alloc(&arena, COPY_BYTES);
-		status = packed == NULL ? lep_graph_no_memory(writer->err)
-								: put_table(writer, tensors[0], packed);
-	}
+	packed = lep_arena_alloc(&arena, slot->store == LEP_STORE_TABLE ? COPY_BYTES : (size_t) bytes);
+	if (packed == NULL)
+		status = lep_graph_no_memory(writer->err);
+	else if (slot->store == LEP_STORE_TABLE)
+		status = put_table(writer, tensors[0], packed);
 	else
 	{
-		dense = lep_arena_array(&arena, slot->rows * slot->cols, sizeof(float));
-		packed = slot->store == LEP_STORE_LINEAR ? lep_arena_alloc(&arena, (size_t) bytes) : dense;
-		status = dense == NULL || packed == NULL ? lep_graph_no_memory(writer->err)
-												 : read_parts(writer, slot, tensors, dense);
-		if (status == LEP_OK && slot->store == LEP_STORE_LINEAR)
-			writer->kernels->linear_pack(dense, slot->rows, slot->cols, packed);
+		status = slot->store == LEP_STORE_LINEAR
+					 ? lep_slot_pack(slot, writer->source, tensors, writer->kernels, &arena, packed,
+									 writer->stop, writer->err)
+					 : lep_slot_read(slot, writer->source, tensors, (float *) packed, writer->stop,
+									 writer->err);
 		for (uint64_t done = 0; done < bytes && status == LEP_OK; done += COPY_BYTES)
-			status = put(writer, (char *) packed + done,
+			status = put(writer, packed + done,
 						 bytes - done < COPY_BYTES ? (size_t) (bytes - done) : COPY_BYTES);
 	}
 	lep_arena_free(&arena);

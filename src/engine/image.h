@@ -29,7 +29,10 @@ typedef struct LepSink
 	void *ctx;
 } LepSink;
 
-/* The id in an image's name: image version and kernel layout, e.g. "1-f32p32"; dst has LEP_LAYOUT_MAX bytes. */
+/*
+ * The id in an image's name: image version, kernel layout and the narrow products that there are,
+ * e.g. "2-f32p32-i8-bf16"; dst has LEP_LAYOUT_MAX bytes.
+ */
 void lep_image_layout(const LepKernels *kernels, char *dst);
 
 /* Length of the image that lep_image_write would write; for disk space and progress. */

@@ -16,11 +16,24 @@ static const struct
 	const char *isa;
 	uint64_t flops;
 } call_limits[] = {
-	{"reference", 5u * 1000 * 1000},
-	{"portable", 40u * 1000 * 1000},
-	{"avx512", 1000u * 1000 * 1000},
-	{"", 400u * 1000 * 1000}, /* any other */
+	{"reference", 5u * 1000 * 1000},	 {"portable", 40u * 1000 * 1000},
+	{"avx512", 1000u * 1000 * 1000},	 {"avx512vnni", 1000u * 1000 * 1000},
+	{"avx512bf16", 1000u * 1000 * 1000}, {"avx512fp16", 1000u * 1000 * 1000},
+	{"amx", 1000u * 1000 * 1000},		 {"", 400u * 1000 * 1000}, /* any other */
 };
+
+/* Is dtype one in which an image keeps the slot? */
+static bool
+right_dtype(const LepSlot *slot, LepDtype dtype)
+{
+	if (slot->store == LEP_STORE_VECTOR)
+		return dtype == LEP_F32;
+	if (slot->scheme == LEP_SCHEME_F32)
+		return dtype == LEP_F32 || dtype == LEP_F16 || dtype == LEP_BF16;
+	if (slot->scheme <= LEP_SCHEME_BF16)
+		return dtype == (LepDtype) slot->scheme;
+	return dtype == LEP_I8;
+}
 
 /* Point every slot at its weights. */
 LepStatus
@@ -34,8 +47,7 @@ lep_pass_bind(LepGraph *graph, const LepKernels *kernels, const LepBinding *bind
 		const LepBinding *binding = &bindings[i];
 		uint64_t bytes = lep_slot_bytes(slot, kernels, binding->dtype);
 
-		if (bytes == 0 || bytes != binding->bytes ||
-			(slot->store != LEP_STORE_TABLE && binding->dtype != LEP_F32) ||
+		if (bytes == 0 || bytes != binding->bytes || !right_dtype(slot, binding->dtype) ||
 			(uintptr_t) binding->data % LEP_ALIGN != 0)
 		{
 			lep_error(err, LEP_BAD_IMAGE, "image has a weight of the wrong size");

@@ -266,8 +266,17 @@ choose_panel(Plan *plan, LepStage *stage)
 {
 	const LepGraph *graph = plan->graph;
 	uint64_t width = stage->local_width;
+	uint64_t narrowed = 0;
 	uint64_t rows;
 
+	/* Narrowed rows take about a quarter of the widest input. */
+	for (uint32_t i = stage->first; i < stage->end; i++)
+	{
+		if (lep_op_narrow(graph, &graph->ops[i]) != NULL &&
+			narrowed < graph->slots[graph->ops[i].slots[0]].cols)
+			narrowed = graph->slots[graph->ops[i].slots[0]].cols;
+	}
+	width += narrowed / sizeof(float);
 	/* Batch buffers that the stage touches count too; in-place chains once. */
 	for (uint32_t i = stage->first; i < stage->end; i++)
 	{
@@ -337,6 +346,26 @@ add_region(size_t n, size_t width, size_t size, size_t *start, size_t *total)
 		   lep_add(*total, bytes / LEP_ALIGN * LEP_ALIGN, total);
 }
 
+/* Widen *bytes to the largest block of narrowed rows of a stage's pieces; false on overflow. */
+static bool
+widen_narrow(const LepGraph *graph, const LepStage *stage, size_t rows, size_t *bytes)
+{
+	for (uint32_t i = stage->first; i < stage->end && rows > 0; i++)
+	{
+		const LepOp *op = &graph->ops[i];
+		const LepNarrow *narrow = lep_op_narrow(graph, op);
+		size_t size;
+
+		if (narrow == NULL)
+			continue;
+		size = narrow->rows_size(rows, graph->slots[op->slots[0]].cols);
+		if (size == 0)
+			return false;
+		*bytes = *bytes > size ? *bytes : size;
+	}
+	return true;
+}
+
 /* Lay out the arena for one batch; false on overflow. */
 bool
 lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t max_len,
@@ -345,6 +374,7 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 	size_t local = 0;
 	size_t most_rows = 0;
 	size_t scratch = 0;
+	size_t narrow = 0;
 
 	memset(regions, 0, sizeof(*regions));
 	for (uint32_t i = 0; i < graph->n_stages; i++)
@@ -362,12 +392,18 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 			local = floats;
 		if (most_rows < rows)
 			most_rows = rows;
+		if (!widen_narrow(graph, stage, rows, &narrow))
+			return false;
 	}
 	if (graph->max_head > 0 && graph->kernels != NULL && max_len > 0)
 	{
+		size_t (*half)(size_t, size_t) = graph->kernels->attention_half_scratch;
+		size_t bytes = half != NULL ? half(max_len, graph->max_head) : 0;
+
 		scratch = graph->kernels->attention_scratch(max_len, graph->max_head);
-		if (scratch == 0)
+		if (scratch == 0 || (half != NULL && bytes == 0))
 			return false;
+		scratch = scratch > bytes ? scratch : bytes;
 	}
 	return add_region(n_tokens, graph->token_width, sizeof(float), &regions->tokens,
 					  &regions->total) &&
@@ -375,7 +411,8 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 					  &regions->total) &&
 		   add_region(local, 1, sizeof(float), &regions->local, &regions->total) &&
 		   add_region(most_rows, 1, sizeof(int32_t), &regions->positions, &regions->total) &&
-		   add_region(scratch, 1, 1, &regions->attention, &regions->total);
+		   add_region(scratch, 1, 1, &regions->attention, &regions->total) &&
+		   add_region(narrow, 1, 1, &regions->narrow, &regions->total);
 }
 
 /* Bytes of arena for a batch. */

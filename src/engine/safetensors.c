@@ -26,17 +26,28 @@ static const struct
 	uint32_t bits;
 	LepTensorType type;
 } dtypes[] = {
-	{"F32", 32, LEP_TENSOR_F32},		  {"F16", 16, LEP_TENSOR_F16},
-	{"BF16", 16, LEP_TENSOR_BF16},		  {"I64", 64, LEP_TENSOR_OTHER},
-	{"F64", 64, LEP_TENSOR_OTHER},		  {"U64", 64, LEP_TENSOR_OTHER},
-	{"C64", 64, LEP_TENSOR_OTHER},		  {"I32", 32, LEP_TENSOR_OTHER},
-	{"U32", 32, LEP_TENSOR_OTHER},		  {"I16", 16, LEP_TENSOR_OTHER},
-	{"U16", 16, LEP_TENSOR_OTHER},		  {"I8", 8, LEP_TENSOR_OTHER},
-	{"U8", 8, LEP_TENSOR_OTHER},		  {"BOOL", 8, LEP_TENSOR_OTHER},
-	{"F8_E4M3", 8, LEP_TENSOR_OTHER},	  {"F8_E5M2", 8, LEP_TENSOR_OTHER},
-	{"F8_E8M0", 8, LEP_TENSOR_OTHER},	  {"F8_E4M3FNUZ", 8, LEP_TENSOR_OTHER},
-	{"F8_E5M2FNUZ", 8, LEP_TENSOR_OTHER}, {"F6_E2M3", 6, LEP_TENSOR_OTHER},
-	{"F6_E3M2", 6, LEP_TENSOR_OTHER},	  {"F4", 4, LEP_TENSOR_OTHER},
+	{"F32", 32, LEP_TENSOR_F32},
+	{"F16", 16, LEP_TENSOR_F16},
+	{"BF16", 16, LEP_TENSOR_BF16},
+	{"I64", 64, LEP_TENSOR_OTHER},
+	{"F64", 64, LEP_TENSOR_OTHER},
+	{"U64", 64, LEP_TENSOR_OTHER},
+	{"C64", 64, LEP_TENSOR_OTHER},
+	{"I32", 32, LEP_TENSOR_OTHER},
+	{"U32", 32, LEP_TENSOR_OTHER},
+	{"I16", 16, LEP_TENSOR_OTHER},
+	{"U16", 16, LEP_TENSOR_OTHER},
+	{"I8", 8, LEP_TENSOR_I8},
+	{"U8", 8, LEP_TENSOR_U8},
+	{"BOOL", 8, LEP_TENSOR_OTHER},
+	{"F8_E4M3", 8, LEP_TENSOR_OTHER},
+	{"F8_E5M2", 8, LEP_TENSOR_OTHER},
+	{"F8_E8M0", 8, LEP_TENSOR_OTHER},
+	{"F8_E4M3FNUZ", 8, LEP_TENSOR_OTHER},
+	{"F8_E5M2FNUZ", 8, LEP_TENSOR_OTHER},
+	{"F6_E2M3", 6, LEP_TENSOR_OTHER},
+	{"F6_E3M2", 6, LEP_TENSOR_OTHER},
+	{"F4", 4, LEP_TENSOR_OTHER},
 };
 
 /*
@@ -475,4 +486,15 @@ const LepTensor *
 lep_tensor_at(const LepTensorSet *set, size_t i)
 {
 	return &set->tensors[i];
+}
+
+/* Place of a tensor in the set. */
+size_t
+lep_tensor_index(const LepTensorSet *set, const LepTensor *tensor)
+{
+	size_t n = lep_tensor_count(set);
+
+	if (n == 0 || tensor < set->tensors || tensor >= set->tensors + n)
+		return n;
+	return (size_t) (tensor - set->tensors);
 }

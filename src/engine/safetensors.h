@@ -9,13 +9,15 @@
 
 #define LEP_MAX_DIMS 8
 
-/* All dtypes the format knows; only the floating ones can be weights. */
+/* All dtypes the format knows; the integers are weights of compressed models alone. */
 typedef enum LepTensorType
 {
 	LEP_TENSOR_F32 = 0,
 	LEP_TENSOR_F16 = 1,
 	LEP_TENSOR_BF16 = 2,
-	LEP_TENSOR_OTHER = 3 /* F64, integers, BOOL, F8_*: may be present, may not be used */
+	LEP_TENSOR_I8 = 3,
+	LEP_TENSOR_U8 = 4,
+	LEP_TENSOR_OTHER = 5 /* F64, other integers, BOOL, F8_*: may be present, may not be used */
 } LepTensorType;
 
 typedef struct LepTensor
@@ -45,5 +47,7 @@ LepStatus lep_safetensors_read(LepFolder *folder, size_t file, LepArena *arena, 
 const LepTensor *lep_tensor_find(const LepTensorSet *set, const char *name);
 size_t lep_tensor_count(const LepTensorSet *set);
 const LepTensor *lep_tensor_at(const LepTensorSet *set, size_t i);
+/* The i of a tensor of this set; the count when it is of another. */
+size_t lep_tensor_index(const LepTensorSet *set, const LepTensor *tensor);
 
 #endif

@@ -155,13 +155,13 @@ read_modules(LepOpening *o)
 	return LEP_OK;
 }
 
-/* Put labels and prompt behind the description. */
+/* Put labels, prompt and an empty precision string behind the description. */
 static LepStatus
 write_texts(LepOpening *o)
 {
 	bool prompted = o->st != NULL && o->desc->task == LEP_TASK_EMBED;
 	const char *prompt = prompted ? o->st->prompt : "";
-	size_t size = strlen(prompt) + 1;
+	size_t size = strlen(prompt) + 2;
 	char *texts;
 
 	for (uint32_t i = 0; i < o->desc->n_labels; i++)
@@ -340,25 +340,36 @@ read_weights(LepOpening *o)
 	return status;
 }
 
-/* Learn whether tensors bear the family's prefix and in which type most weights are. */
+/* Learn whether tensors bear the family's prefix. */
+static void
+find_prefix(LepOpening *o)
+{
+	const char *prefix = o->family->prefix;
+
+	for (size_t i = 0; i < lep_tensor_count(o->s->tensors); i++)
+	{
+		if (strncmp(lep_tensor_at(o->s->tensors, i)->name, prefix, strlen(prefix)) == 0)
+			snprintf(o->s->prefix, sizeof(o->s->prefix), "%s", prefix);
+	}
+}
+
+/* Learn in which type most weights are. */
 static void
 look_at_weights(LepOpening *o)
 {
-	static const char *const names[] = {"f32", "f16", "bf16"};
-	const char *prefix = o->family->prefix;
-	uint64_t bytes[3] = {0};
+	static const char *const names[] = {"f32", "f16", "bf16", "i8", "i4"};
+	uint64_t bytes[LEP_TENSOR_OTHER] = {0};
 	LepTensorType most = LEP_TENSOR_F32;
 
 	for (size_t i = 0; i < lep_tensor_count(o->s->tensors); i++)
 	{
 		const LepTensor *t = lep_tensor_at(o->s->tensors, i);
 
-		if (strncmp(t->name, prefix, strlen(prefix)) == 0)
-			snprintf(o->s->prefix, sizeof(o->s->prefix), "%s", prefix);
-		if (t->type < LEP_TENSOR_OTHER)
+		/* Integers of a folder that nobody compressed are no weights. */
+		if (t->type <= LEP_TENSOR_BF16 || lep_source_stored(o->s, t) != NULL)
 			bytes[t->type] += t->size;
 	}
-	for (LepTensorType type = LEP_TENSOR_F16; type <= LEP_TENSOR_BF16; type++)
+	for (LepTensorType type = LEP_TENSOR_F16; type < LEP_TENSOR_OTHER; type++)
 		most = bytes[type] > bytes[most] ? type : most;
 	snprintf(o->s->stored, sizeof(o->s->stored), "%s", names[most]);
 }
@@ -370,6 +381,8 @@ check_graph(LepOpening *o)
 	LepGraph *graph;
 	LepStatus status = lep_desc_check(&o->s->view, o->err);
 
+	if (status == LEP_OK)
+		status = lep_opening_precision(o);
 	if (status == LEP_OK)
 		status = lep_graph_build(&o->s->view, NULL, o->arena, &graph, o->err);
 	if (status == LEP_OK)
@@ -407,9 +420,11 @@ lep_source_open(LepFolder *folder, LepArena *arena, LepSource **source, const Le
 	}
 	if (status != LEP_OK)
 		return status;
-	look_at_weights(&o);
+	find_prefix(&o);
 	status = check_graph(&o);
-	if (status == LEP_OK)
-		*source = o.s;
-	return status;
+	if (status != LEP_OK)
+		return status;
+	look_at_weights(&o);
+	*source = o.s;
+	return LEP_OK;
 }

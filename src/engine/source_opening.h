@@ -1,6 +1,6 @@
 /*
  * source_opening.h: what the steps of lep_source_open share; private to
- * source.c and source_tokenizer.c.
+ * source.c, source_tokenizer.c and source_precision.c.
  */
 #ifndef LEPTON_SOURCE_OPENING_H
 #define LEPTON_SOURCE_OPENING_H
@@ -33,5 +33,8 @@ const char *lep_opening_path(const LepOpening *o, char path[LEP_OPENING_PATH], c
 
 /* Read the tokenizer, the limit of a text's length and the prompt's tokens. */
 LepStatus lep_opening_tokenizer(LepOpening *o);
+
+/* Read "lepton.json", if there is one, and put the precision string behind the other texts. */
+LepStatus lep_opening_precision(LepOpening *o);
 
 #endif

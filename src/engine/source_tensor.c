@@ -1,6 +1,7 @@
 /*
  * source_tensor.c: finds an opened folder's tensors by name, type and shape
- * and reads their numbers; decides nothing about the model.
+ * and reads their numbers, compressed ones as those that they stand for; decides nothing
+ * about the model.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #define NAME_SIZE 512		/* bytes of a tensor's name built here */
 #define PIECE	  (1 << 14) /* numbers that are widened at once */
+#define I8_PIECE  4096		/* numbers of a compressed tensor that are read at once */
 
 /* Find name as it stands, or as older files call it: gamma and beta of a LayerNorm. */
 static const LepTensor *
@@ -60,31 +62,95 @@ missing(const LepSource *source, const LepTensorSet *set, const char *name, LepE
 	return LEP_MISSING;
 }
 
+/* Find a tensor. */
+const LepTensor *
+lep_source_find(const LepSource *source, const LepTensorSet *set, const char *name)
+{
+	const LepTensor *t = NULL;
+	char full[NAME_SIZE];
+
+	if (set == source->tensors && source->prefix[0] != '\0')
+	{
+		snprintf(full, sizeof(full), "%s%s", source->prefix, name);
+		t = find_either(set, full);
+	}
+	return t != NULL ? t : find_either(set, name);
+}
+
+/* How a tensor is stored. */
+const LepStored *
+lep_source_stored(const LepSource *source, const LepTensor *tensor)
+{
+	size_t i;
+
+	if (source->compressed == NULL)
+		return NULL;
+	i = lep_tensor_index(source->tensors, tensor);
+	if (i == lep_tensor_count(source->tensors) || source->compressed[i].scheme == LEP_SCHEME_F32)
+		return NULL;
+	return &source->compressed[i];
+}
+
+/* The scheme of a tensor. */
+LepScheme
+lep_source_scheme(const LepSource *source, const LepTensor *tensor)
+{
+	const LepStored *stored = lep_source_stored(source, tensor);
+
+	return stored == NULL ? LEP_SCHEME_F32 : stored->scheme;
+}
+
+/* Is a tensor of the type that its scheme asks for?  *expected names it. */
+static bool
+right_type(const LepTensor *t, LepScheme scheme, const char **expected)
+{
+	switch (scheme)
+	{
+		case LEP_SCHEME_F16:
+			*expected = "F16";
+			return t->type == LEP_TENSOR_F16;
+		case LEP_SCHEME_BF16:
+			*expected = "BF16";
+			return t->type == LEP_TENSOR_BF16;
+		case LEP_SCHEME_I8_SYMMETRIC:
+		case LEP_SCHEME_I8_ASYMMETRIC:
+		case LEP_SCHEME_I8_FULL:
+		case LEP_SCHEME_I8:
+			*expected = "I8";
+			return t->type == LEP_TENSOR_I8;
+		case LEP_SCHEME_I4:
+			*expected = "U8";
+			return t->type == LEP_TENSOR_U8;
+		case LEP_SCHEME_F32:
+		case LEP_SCHEME_COUNT:
+			break;
+	}
+	*expected = "F32, F16 or BF16";
+	return t->type <= LEP_TENSOR_BF16;
+}
+
 /* Find a tensor and check its type and shape. */
 LepStatus
 lep_source_tensor(const LepSource *source, const LepTensorSet *set, const char *name,
 				  uint32_t n_dims, uint64_t d0, uint64_t d1, const LepTensor **tensor,
 				  LepError *err)
 {
-	const uint64_t dims[2] = {d0, d1};
-	char full[NAME_SIZE];
+	uint64_t dims[2] = {d0, d1};
 	char found[LEP_MAX_DIMS * 22 + 8];
 	char expected[64];
-	const LepTensor *t = NULL;
+	const LepTensor *t = lep_source_find(source, set, name);
+	const char *type;
 	const char *file;
+	LepScheme scheme;
 
 	*tensor = NULL;
-	if (set == source->tensors && source->prefix[0] != '\0')
-	{
-		snprintf(full, sizeof(full), "%s%s", source->prefix, name);
-		t = find_either(set, full);
-	}
-	if (t == NULL)
-		t = find_either(set, name);
 	if (t == NULL)
 		return missing(source, set, name, err);
+	scheme = lep_source_scheme(source, t);
+	if (scheme == LEP_SCHEME_I4)
+		dims[1] = d1 / 2;
 	file = source->folder->files[t->file].path;
-	if (t->n_dims != n_dims || t->dims[0] != d0 || (n_dims == 2 && t->dims[1] != d1))
+	if (t->n_dims != n_dims || t->dims[0] != d0 || (n_dims == 2 && t->dims[1] != dims[1]))
 	{
 		format_shape(found, sizeof(found), t->dims, t->n_dims);
 		format_shape(expected, sizeof(expected), dims, n_dims);
@@ -93,11 +159,11 @@ lep_source_tensor(const LepSource *source, const LepTensorSet *set, const char *
 		lep_error_detail(err, "Found [%s], expected [%s].", found, expected);
 		return LEP_BAD_FILE;
 	}
-	if (t->type == LEP_TENSOR_OTHER)
+	if (!right_type(t, scheme, &type))
 	{
 		lep_error(err, LEP_UNSUPPORTED, "tensor \"%s\" of file \"%s\" has the wrong dtype", t->name,
 				  file);
-		lep_error_detail(err, "Found %s, expected F32, F16 or BF16.", t->type_name);
+		lep_error_detail(err, "Found %s, expected %s.", t->type_name, type);
 		return LEP_UNSUPPORTED;
 	}
 	*tensor = t;
@@ -120,7 +186,89 @@ lep_source_read_raw(const LepSource *source, const LepTensor *tensor, uint64_t o
 								len, err);
 }
 
-/* Read numbers of a tensor, widened to f32. */
+/* What a piece of a compressed tensor is made of. */
+typedef struct Piece
+{
+	unsigned char q[I8_PIECE + 1]; /* as stored */
+	float scale[I8_PIECE], zero[I8_PIECE], input_scale[I8_PIECE];
+} Piece;
+
+/* Read numbers [first, first + n) of a tensor of f32, or fill in what stands for none. */
+static LepStatus
+read_beside(const LepSource *source, const LepTensor *tensor, uint64_t first, size_t n, float none,
+			float *dst, LepError *err)
+{
+	if (tensor != NULL)
+		return lep_source_read_raw(source, tensor, first * sizeof(float), n * sizeof(float), dst,
+								   err);
+	for (size_t i = 0; i < n; i++)
+		dst[i] = none;
+	return LEP_OK;
+}
+
+/* Read n <= I8_PIECE numbers from first on, whole rows of [cols] or columns of one row. */
+static LepStatus
+read_piece(const LepSource *source, const LepTensor *tensor, const LepStored *stored, uint64_t cols,
+		   uint64_t first, size_t n, Piece *p, float *dst, LepError *err)
+{
+	bool i4 = stored->scheme == LEP_SCHEME_I4;
+	uint64_t unit = i4 ? LEP_I4_GROUP : cols; /* numbers that share a scale */
+	uint64_t row = first / unit;
+	size_t n_rows = (size_t) ((first + n - 1) / unit - row + 1);
+	uint64_t byte = i4 ? first / 2 : first;
+	size_t n_cols = n < cols ? n : (size_t) cols;
+	LepStatus status = lep_source_read_raw(
+		source, tensor, byte, (size_t) ((i4 ? (first + n + 1) / 2 : first + n) - byte), p->q, err);
+
+	if (status == LEP_OK)
+		status = read_beside(source, stored->scale, row, n_rows, 1, p->scale, err);
+	if (status == LEP_OK)
+		status = read_beside(source, stored->zero, row, n_rows, i4 ? 8 : 0, p->zero, err);
+	if (status == LEP_OK)
+		status =
+			read_beside(source, stored->input_scale, first % cols, n_cols, 1, p->input_scale, err);
+	for (size_t i = 0; i < n && status == LEP_OK; i++)
+	{
+		size_t of = (size_t) ((first + i) / unit - row);
+		unsigned char b = p->q[i4 ? (first + i) / 2 - byte : i];
+		int q = !i4 ? (signed char) b : (first + i) % 2 == 0 ? b & 15 : b >> 4;
+
+		dst[i] = ((float) q - p->zero[of]) * p->scale[of] * p->input_scale[i % n_cols];
+	}
+	return status;
+}
+
+/* Read numbers of a compressed tensor. */
+static LepStatus
+read_compressed(const LepSource *source, const LepTensor *tensor, const LepStored *stored,
+				uint64_t first, uint64_t n, float *dst, LepError *err)
+{
+	uint64_t cols = tensor->dims[1] * (stored->scheme == LEP_SCHEME_I4 ? 2 : 1);
+	Piece piece;
+
+	if (first > tensor->dims[0] * cols || n > tensor->dims[0] * cols - first)
+		return lep_error(err, LEP_BAD_INPUT, "read outside of tensor \"%s\"", tensor->name);
+	while (n > 0)
+	{
+		uint64_t now = cols - first % cols;
+		LepStatus status;
+
+		if (now == cols && cols <= I8_PIECE / 2)
+			now = I8_PIECE / cols * cols;
+		now = now < I8_PIECE ? now : I8_PIECE;
+		if (now > n)
+			now = n > cols ? n / cols * cols : n;
+		status = read_piece(source, tensor, stored, cols, first, (size_t) now, &piece, dst, err);
+		if (status != LEP_OK)
+			return status;
+		first += now;
+		dst += now;
+		n -= now;
+	}
+	return LEP_OK;
+}
+
+/* Read numbers of a tensor as f32. */
 LepStatus
 lep_source_read_f32(const LepSource *source, const LepTensor *tensor, uint64_t first, uint64_t n,
 					float *dst, LepError *err)
@@ -128,9 +276,12 @@ lep_source_read_f32(const LepSource *source, const LepTensor *tensor, uint64_t f
 	uint16_t piece[PIECE];
 	size_t width = tensor->type == LEP_TENSOR_F32 ? sizeof(float) : sizeof(uint16_t);
 	uint64_t n_all = tensor->size / width;
+	const LepStored *stored = lep_source_stored(source, tensor);
 	const LepKernels *kernels;
 
-	if (tensor->type == LEP_TENSOR_OTHER || first > n_all || n > n_all - first)
+	if (stored != NULL && stored->scheme > LEP_SCHEME_BF16)
+		return read_compressed(source, tensor, stored, first, n, dst, err);
+	if (tensor->type > LEP_TENSOR_BF16 || first > n_all || n > n_all - first)
 		return lep_error(err, LEP_BAD_INPUT, "read outside of tensor \"%s\"", tensor->name);
 	if (tensor->type == LEP_TENSOR_F32)
 		return lep_source_read_raw(source, tensor, first * width, (size_t) n * width, dst, err);

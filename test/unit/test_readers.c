@@ -446,7 +446,7 @@ good_desc(void)
 				 .norm_eps = 1e-12f,
 				 .n_modules = 2,
 				 .max_tokens = 16,
-				 .text_bytes = 3};
+				 .text_bytes = 4};
 
 	d.modules[0] = (LepModule){
 		.kind = LEP_MODULE_POOL, .d_in = 8, .d_out = 16, .pools = {LEP_POOL_CLS, LEP_POOL_MEAN}};
@@ -459,7 +459,7 @@ good_desc(void)
 	do                                                                                \
 	{                                                                                 \
 		LepDesc d = good_desc();                                                      \
-		LepDescView view = {&d, "q "};                                                \
+		LepDescView view = {&d, "q \0"};                                              \
 		LepError err;                                                                 \
 		change;                                                                       \
 		check(lep_desc_check(&view, &err) == LEP_BAD_IMAGE, "accepted: %s", #change); \
@@ -470,7 +470,7 @@ static void
 test_desc(void)
 {
 	LepDesc d = good_desc();
-	LepDescView view = {&d, "q "};
+	LepDescView view = {&d, "q \0"};
 	LepError err;
 
 	check(lep_desc_check(&view, &err) == LEP_OK, "%s: %s", err.message, err.detail);
@@ -484,13 +484,14 @@ test_desc(void)
 	d.truncate_dim = 0;
 	d.n_labels = 2;
 	d.problem = LEP_PROBLEM_SINGLE_LABEL;
-	d.text_bytes = 10;
-	view.texts = "ham\0spam\0";
+	d.text_bytes = 15;
+	view.texts = "ham\0spam\0\0-fa8";
 	check(lep_desc_check(&view, &err) == LEP_OK, "%s: %s", err.message, err.detail);
 	check(strcmp(lep_desc_label(&view, 0), "ham") == 0, "label 0");
 	check(strcmp(lep_desc_label(&view, 1), "spam") == 0, "label 1");
 	check(strcmp(lep_desc_label(&view, 9), "") == 0, "label 9");
 	check(lep_desc_width(&d) == 2, "width %u", lep_desc_width(&d));
+	check(strcmp(lep_desc_precision(&view), "-fa8") == 0, "precision");
 
 	CHECK_DAMAGE(d.n_layers = 0);
 	CHECK_DAMAGE(d.n_layers = LEP_MAX_LAYERS + 1);
@@ -530,7 +531,9 @@ test_desc(void)
 	CHECK_DAMAGE(d.modules[1].act = LEP_ACT_COUNT);
 	CHECK_DAMAGE(d.text_bytes = 0);
 	CHECK_DAMAGE(d.text_bytes = 2);
-	CHECK_DAMAGE(view.texts = "\0\0");
+	CHECK_DAMAGE(d.text_bytes = 3);
+	CHECK_DAMAGE(view.texts = "\0\0\0");
+	CHECK_DAMAGE(view.texts = "q\0x");
 }
 
 int
