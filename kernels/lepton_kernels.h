@@ -95,7 +95,7 @@ typedef struct LepLinear
 typedef struct LepNarrowWeights
 {
 	const float *w;		/* [d_out, d_in] */
-	const int8_t *q;	/* [d_out, d_in], in -127 .. 127: w = scale * (q - zero) / input_scale */
+	const int8_t *q;	/* [d_out, d_in], in -127 .. 127: w = scale * (q - zero) * input_scale */
 	const float *scale; /* [d_out] */
 	const float *zero;	/* [d_out], whole numbers; NULL: all 0 */
 	const float *input_scale; /* [d_in]; NULL: all 1 */
