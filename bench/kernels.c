@@ -1,6 +1,7 @@
 /*
  * kernels.c: measures every operator of every instruction set that runs here on
- * one core, beside the core's own multiply-add peak taken in the same run.
+ * one core, beside the core's own peaks taken in the same run: multiply-adds in f32, products of
+ * bf16 and of int8.
  *
  *		make tools && taskset -c 1 build/tools/bench_kernels [isa ...]
  *
@@ -12,11 +13,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "../kernels/cpu_features.h"
 #include "../kernels/lepton_kernels.h"
 
 #define SECONDS_A_FIGURE 0.15
 
-static double peak; /* GFLOP/s */
+/* What the core multiplies at most, by LepCompute: GFLOP/s, or Gop/s in 8 bits; 0 when unknown. */
+static double peaks[LEP_COMPUTE_COUNT];
 
 /* Return the CPU seconds of this thread: time given to other processes does not count. */
 static double
@@ -30,33 +33,32 @@ now(void)
 
 #if defined(__x86_64__)
 /* clang-format off */
-#define FMA(reg, a, b, i) "vfmadd231ps %%" reg a ", %%" reg b ", %%" reg #i "\n\t"
-#define FMAS(reg, a, b)                                                    \
-	FMA(reg, a, b, 0) FMA(reg, a, b, 1) FMA(reg, a, b, 2) FMA(reg, a, b, 3) \
-	FMA(reg, a, b, 4) FMA(reg, a, b, 5) FMA(reg, a, b, 6) FMA(reg, a, b, 7) \
-	FMA(reg, a, b, 8) FMA(reg, a, b, 9) FMA(reg, a, b, 10) FMA(reg, a, b, 11)
+#define OP(op, reg, a, b, i) op " %%" reg a ", %%" reg b ", %%" reg #i "\n\t"
+#define OPS(op, reg, a, b)                                                       \
+	OP(op, reg, a, b, 0) OP(op, reg, a, b, 1) OP(op, reg, a, b, 2) OP(op, reg, a, b, 3) \
+	OP(op, reg, a, b, 4) OP(op, reg, a, b, 5) OP(op, reg, a, b, 6) OP(op, reg, a, b, 7) \
+	OP(op, reg, a, b, 8) OP(op, reg, a, b, 9) OP(op, reg, a, b, 10) OP(op, reg, a, b, 11)
 
-/* Run n steps of 12 independent 512-bit multiply-adds. */
-__attribute__((target("avx512f"))) static void
-spin_avx512(long n)
-{
-	__asm__ volatile("1:\n\t" FMAS("zmm", "31", "30") "dec %0\n\tjnz 1b"
-					 : "+r"(n)
-					 :
-					 : "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm8",
-					   "zmm9", "zmm10", "zmm11", "cc");
-}
+/* Define a function that runs n steps of 12 independent instructions on registers of 64 or 32 bytes. */
+#define SPIN(name, op, reg, a, b, allow)                                               \
+	__attribute__((target(allow))) static void                                         \
+	name(long n)                                                                       \
+	{                                                                                  \
+		__asm__ volatile(CLEAR(reg, a) CLEAR(reg, b)                                   \
+						 "1:\n\t" OPS(op, reg, a, b) "dec %0\n\tjnz 1b"               \
+						 : "+r"(n)                                                     \
+						 :                                                             \
+						 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",     \
+						   "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", "xmm15", \
+						   "cc");                                                      \
+	}
+#define CLEAR(reg, a) "vxorps %%xmm" a ", %%xmm" a ", %%xmm" a "\n\t"
 
-/* Run n steps of 12 independent 256-bit multiply-adds. */
-__attribute__((target("avx2,fma"))) static void
-spin_avx2(long n)
-{
-	__asm__ volatile("1:\n\t" FMAS("ymm", "15", "14") "dec %0\n\tjnz 1b"
-					 : "+r"(n)
-					 :
-					 : "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8",
-					   "ymm9", "ymm10", "ymm11", "cc");
-}
+SPIN(spin_fma_512, "vfmadd231ps", "zmm", "15", "14", "avx512f")
+SPIN(spin_bf16_512, "vdpbf16ps", "zmm", "15", "14", "avx512f")
+SPIN(spin_vnni_512, "vpdpbusd", "zmm", "15", "14", "avx512f")
+SPIN(spin_fma_256, "vfmadd231ps", "ymm", "15", "14", "avx2,fma")
+SPIN(spin_vnni_256, "%{vex%} vpdpbusd", "ymm", "15", "14", "avx2,fma")
 /* clang-format on */
 #endif
 
@@ -111,40 +113,62 @@ quartile(void)
 		(result) = quartile();                                                             \
 	} while (0)
 
-/* Return the multiply-add peak of one core in GFLOP/s at its widest registers, 0 when unknown. */
-static double
-measure_peak(void)
-{
 #if defined(__x86_64__)
+/* Return the operations per second, in 1e9, of a spin whose instruction makes so many. */
+static double
+measure_spin(void (*spin)(long), double operations)
+{
 	const long n = 200000;
-	bool wide = lep_kernels_choose("avx512") != NULL;
 	double t;
 
-	if (!wide && lep_kernels_choose("avx2") == NULL)
-		return 0.0;
-	if (wide)
-		MEASURE(t, spin_avx512(n));
-	else
-		MEASURE(t, spin_avx2(n));
-	return (double) n * 12.0 * 2.0 * (wide ? 16.0 : 8.0) / t * 1e-9;
-#else
-	return 0.0;
+	MEASURE(t, spin(n));
+	return (double) n * 12.0 * operations / t * 1e-9;
+}
 #endif
+
+/* Measure the peaks of one core at its widest registers. */
+static void
+measure_peaks(void)
+{
+#if defined(__x86_64__)
+	LepCpuFeatures cpu = lep_cpu_features();
+
+	if (cpu.avx512)
+		peaks[LEP_COMPUTE_F32] = measure_spin(spin_fma_512, 32.0);
+	else if (cpu.avx2)
+		peaks[LEP_COMPUTE_F32] = measure_spin(spin_fma_256, 16.0);
+	if (cpu.avx512vnni)
+		peaks[LEP_COMPUTE_I8] = measure_spin(spin_vnni_512, 128.0);
+	else if (cpu.avxvnni)
+		peaks[LEP_COMPUTE_I8] = measure_spin(spin_vnni_256, 64.0);
+	if (cpu.avx512bf16)
+		peaks[LEP_COMPUTE_HALF] = measure_spin(spin_bf16_512, 64.0);
+#endif
+	printf("peaks of this core: f32 %.1f GFLOP/s, bf16 %.1f GFLOP/s, int8 %.1f Gop/s\n",
+		   peaks[LEP_COMPUTE_F32], peaks[LEP_COMPUTE_HALF], peaks[LEP_COMPUTE_I8]);
 }
 
-/* Print one line: time, rate and share of the peak. */
+/* Print one line: time, rate and share of the peak of the numbers in which it computes. */
 static void
-report(const LepKernels *k, const char *what, double seconds, double flop, double bytes)
+report_in(const LepKernels *k, LepCompute numbers, const char *what, double seconds, double flop,
+		  double bytes)
 {
 	printf("%-10s %-38s %10.2f us", k->isa, what, seconds * 1e6);
 	if (flop > 0.0)
-		printf(" %8.1f GFLOP/s", flop / seconds * 1e-9);
-	if (flop > 0.0 && peak > 0.0)
-		printf(" %5.1f %%", flop / seconds * 1e-7 / peak);
+		printf(" %8.1f Gop/s", flop / seconds * 1e-9);
+	if (flop > 0.0 && peaks[numbers] > 0.0)
+		printf(" %5.1f %%", flop / seconds * 1e-7 / peaks[numbers]);
 	if (bytes > 0.0)
 		printf(" %7.1f GB/s", bytes / seconds * 1e-9);
 	printf("\n");
 	fflush(stdout);
+}
+
+/* Print one line of an operator in f32. */
+static void
+report(const LepKernels *k, const char *what, double seconds, double flop, double bytes)
+{
+	report_in(k, LEP_COMPUTE_F32, what, seconds, flop, bytes);
 }
 
 /* Measure one shape of linear, the weights hot in cache or all cold in turn. */
@@ -193,6 +217,116 @@ bench_linear(const LepKernels *k, size_t m, size_t d_out, size_t d_in, LepAct ac
 	free(packed);
 }
 
+/* Measure one shape of a narrow linear, the weights hot in cache or all cold in turn. */
+static void
+bench_narrow(const LepKernels *k, LepCompute numbers, size_t m, size_t d_out, size_t d_in,
+			 LepAct act, bool residual, bool out_half)
+{
+	const LepNarrow *narrow = numbers == LEP_COMPUTE_I8 ? k->i8 : k->half;
+	size_t size = numbers == LEP_COMPUTE_I8 ? 1 : 2;
+	size_t bytes = (narrow->packed_size(d_out, d_in) + 63) / 64 * 64;
+	/* weights of a small model, so that few rows have to fetch them as there */
+	size_t copies = m <= 16 ? 1 + 10000000 * size / bytes : 1;
+	float *w = array(d_out * d_in), *x = array(m * d_in), *bias = array(d_out);
+	float *scale = array(d_out), *out = array(m * d_out), *residue = array(m * d_out);
+	int8_t *q = (int8_t *) array(d_out * d_in / 4 + 1);
+	char *packed = (char *) array(copies * bytes / 4);
+	void *rows = array(narrow->rows_size(m, d_in) / 4);
+	LepNarrowWeights weights = {.w = w, .q = q, .scale = scale};
+	LepNarrowLinear a = {.rows = rows,
+						 .n_block = m,
+						 .bias = bias,
+						 .residual = residual ? residue : NULL,
+						 .ldr = d_out,
+						 .out = out,
+						 .ldo = d_out,
+						 .out_half = out_half,
+						 .n_rows = m,
+						 .d_out = d_out,
+						 .d_in = d_in,
+						 .act = act};
+	char what[80];
+	double t;
+	size_t turn = 0;
+
+	for (size_t i = 0; i < d_out * d_in; i++)
+		q[i] = (int8_t) (w[i] * 254.0f);
+	for (size_t i = 0; i < copies; i++)
+		narrow->pack(&weights, d_out, d_in, packed + i * bytes);
+	narrow->rows(x, d_in, m, d_in, packed, m, 0, rows);
+	MEASURE(t, {
+		a.w = packed + turn * bytes;
+		turn = (turn + 1) % copies;
+		narrow->linear(&a);
+	});
+	snprintf(what, sizeof(what), "%s [%zu,%zu]x%zu%s%s%s%s", narrow->name, m, d_in, d_out,
+			 act == LEP_ACT_GELU ? " gelu" : "", residual ? " +residual" : "",
+			 out_half ? " to half" : "", copies > 1 ? " cold" : "");
+	report_in(k, numbers, what, t, 2.0 * (double) (m * d_out * d_in),
+			  copies > 1 ? (double) bytes : 0.0);
+	free(w);
+	free(x);
+	free(bias);
+	free(scale);
+	free(out);
+	free(residue);
+	free(q);
+	free(packed);
+	free(rows);
+}
+
+/* Measure narrowing of rows, alone and with a norm before it. */
+static void
+bench_narrow_rows(const LepKernels *k, const LepNarrow *narrow, size_t m, size_t d)
+{
+	float *x = array(m * d), *y = array(m * d), *gamma = array(d), *beta = array(d);
+	float *scale = array(32);
+	int8_t *q = (int8_t *) array(32 * d);
+	LepNarrowWeights weights = {.w = x, .q = q, .scale = scale};
+	void *packed = array(narrow->packed_size(32, d) / 4);
+	void *rows = array(narrow->rows_size(m, d) / 4);
+	char what[80];
+	double t;
+
+	narrow->pack(&weights, 32, d, packed);
+	MEASURE(t, narrow->rows(x, d, m, d, packed, m, 0, rows));
+	snprintf(what, sizeof(what), "%s rows %zu x %zu", narrow->name, m, d);
+	report(k, what, t, 0.0, 4.0 * (double) (m * d));
+	MEASURE(t, narrow->norm_rows(x, gamma, beta, 1e-12f, y, m, d, packed, m, 0, rows));
+	snprintf(what, sizeof(what), "%s norm_rows %zu x %zu", narrow->name, m, d);
+	report(k, what, t, 0.0, 8.0 * (double) (m * d));
+	free(x);
+	free(y);
+	free(gamma);
+	free(beta);
+	free(scale);
+	free(q);
+	free(packed);
+	free(rows);
+}
+
+/* Measure narrow products of one kind. */
+static void
+bench_numbers(const LepKernels *k, LepCompute numbers)
+{
+	static const size_t shapes[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536}};
+	static const size_t counts[] = {1, 4, 8, 13, 16, 32, 96, 128, 256};
+	const LepNarrow *narrow = numbers == LEP_COMPUTE_I8 ? k->i8 : k->half;
+
+	for (size_t r = 0; r < sizeof(counts) / sizeof(counts[0]); r++)
+		for (size_t s = 0; s < 4; s++)
+			bench_narrow(k, numbers, counts[r], shapes[s][0], shapes[s][1], LEP_ACT_NONE, false,
+						 false);
+	bench_narrow(k, numbers, 128, 384, 384, LEP_ACT_NONE, true, false);
+	bench_narrow(k, numbers, 128, 1152, 384, LEP_ACT_NONE, false, true);
+	bench_narrow(k, numbers, 128, 1536, 384, LEP_ACT_GELU, false, false);
+	bench_narrow(k, numbers, 128, 384, 1536, LEP_ACT_NONE, true, false);
+	bench_narrow(k, numbers, 128, 3072, 768, LEP_ACT_GELU, false, false);
+	bench_narrow(k, numbers, 128, 768, 3072, LEP_ACT_NONE, true, false);
+	bench_narrow_rows(k, narrow, 128, 384);
+	bench_narrow_rows(k, narrow, 128, 1536);
+}
+
 /* Measure attention over one sequence. */
 static void
 bench_attention(const LepKernels *k, size_t n, size_t heads, size_t d)
@@ -218,6 +352,38 @@ bench_attention(const LepKernels *k, size_t n, size_t heads, size_t d)
 	report(k, what, t, 4.0 * (double) (n * n * width), 0.0);
 	free(a.scratch);
 	free(qkv);
+	free(out);
+}
+
+/* Measure attention on 16-bit floats over one sequence. */
+static void
+bench_attention_half(const LepKernels *k, size_t n, size_t heads, size_t d)
+{
+	size_t width = heads * d;
+	float *x = array(n * 3 * width), *out = array(n * width);
+	uint16_t *qkv = (uint16_t *) x;
+	LepAttentionHalf a = {.q = qkv,
+						  .k = qkv + width,
+						  .v = qkv + 2 * width,
+						  .ldq = 3 * width,
+						  .out = out,
+						  .ldo = width,
+						  .n_tokens = n,
+						  .n_heads = heads,
+						  .d_head = d,
+						  .scale = 0.2f,
+						  .scratch = array(k->attention_half_scratch(n, d) / 4)};
+	char what[80];
+	double t;
+
+	/* numbers between -1 and 1 in bf16 and in f16 */
+	for (size_t i = 0; i < n * 3 * width; i++)
+		qkv[i] = (uint16_t) ((i * 2654435761u >> 7 & 0x83ff) | 0x3400);
+	MEASURE(t, k->attention_half(&a));
+	snprintf(what, sizeof(what), "attention_half %zu tokens %zu x %zu", n, heads, d);
+	report_in(k, LEP_COMPUTE_HALF, what, t, 4.0 * (double) (n * n * width), 0.0);
+	free(a.scratch);
+	free(x);
 	free(out);
 }
 
@@ -292,6 +458,15 @@ bench_table(const LepKernels *k)
 	bench_attention(k, 128, 12, 64);
 	bench_attention(k, 512, 12, 64);
 	bench_rows(k);
+	if (k->i8)
+		bench_numbers(k, LEP_COMPUTE_I8);
+	if (k->half)
+		bench_numbers(k, LEP_COMPUTE_HALF);
+	if (k->attention_half)
+		for (size_t n = 13; n <= 512; n = n < 32 ? 32 : 2 * n)
+			bench_attention_half(k, n, 12, 32);
+	if (k->attention_half)
+		bench_attention_half(k, 128, 12, 64);
 }
 
 int
@@ -301,8 +476,7 @@ main(int argc, char **argv)
 
 	/* a core type set for another program must not slow the peer down */
 	unsetenv("OPENBLAS_CORETYPE");
-	peak = measure_peak();
-	printf("multiply-add peak of this core: %.1f GFLOP/s\n", peak);
+	measure_peaks();
 	if (!lep_blas_load(why, sizeof(why)))
 		printf("no blas: %s\n", why);
 	for (const char *const *name = lep_kernels_names() + 1; *name; name++)
