@@ -11,6 +11,7 @@ import os
 import pathlib
 import struct
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = HERE.parent / "build" / "bench"
@@ -20,6 +21,8 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
                                      "RAYON_NUM_THREADS")}
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
          "OPENVINO_TELEMETRY": "0"}
+
+SAMPLE_TEXTS = 300  # the last e-mails: compressed models are calibrated with them
 
 # Tokens a text is cut at, texts a batch, texts at most; see workloads().
 WORKLOADS = {
@@ -71,6 +74,16 @@ def digest(*paths):
     return total.hexdigest()[:12]
 
 
+def digest_texts(texts):
+    """Return 12 hex digits that change with the texts."""
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:12]
+
+
+def sample(rows):
+    """Return the texts that models are calibrated with, the last e-mails; workloads take the first."""
+    return [row["text"] for row in rows[-SAMPLE_TEXTS:]]
+
+
 def tokenizer(folder, max_tokens):
     """Open the tokenizer of a folder, cutting at max_tokens, padding nothing."""
     from tokenizers import Tokenizer
@@ -103,6 +116,19 @@ def workloads(folder, rows):
         made[name] = {**spec, "texts": some, "lengths": lengths,
                       "batches": [order[i:i + spec["batch"]] for i in range(0, len(order), spec["batch"])]}
     return made
+
+
+def operations(shape):
+    """Return a function from a text's tokens to the multiplications and additions of the encoder's linears and attention."""
+    linears = 2 * (4 * shape["hidden"] ** 2 + 2 * shape["hidden"] * shape["inner"])
+    return lambda n: shape["layers"] * n * (linears + 4 * shape["hidden"] * n)
+
+
+def cosines(a, b):
+    """Return the cosine of every row of a with the same row of b: float64 [n]."""
+    import numpy as np
+    a, b = (np.asarray(x, np.float64) for x in (a, b))
+    return (a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1))
 
 
 # ---------------------------------------------------------------- server
@@ -165,6 +191,24 @@ def have_model(conn, name, folder):
         return False
     conn.execute("SELECT lepton_load_model(%s, %s)", (name, str(pathlib.Path(folder).resolve())))
     return True
+
+
+def have_compressed(conn, parent, name, precision, rows, anew=False):
+    """Compress a model under a name, measured on the sample, unless one has that name; return the seconds or None."""
+    there = conn.execute("SELECT 1 FROM lepton_models WHERE name = %s", (name,)).fetchone()
+    if there and not anew:
+        return None
+    if there:
+        conn.execute("SELECT lepton_drop_model(%s)", (name,))
+    conn.execute("CREATE TEMP TABLE IF NOT EXISTS bench_sample (n int, text text)")
+    conn.execute("TRUNCATE bench_sample")
+    with conn.cursor() as cursor, cursor.copy("COPY bench_sample FROM STDIN") as copy:
+        for row in enumerate(sample(rows)):
+            copy.write_row(row)
+    start = time.perf_counter()
+    conn.execute("SELECT count(*) FROM lepton_quantize(%s, %s, %s, sample => %s)",
+                 (parent, name, precision, "SELECT text FROM bench_sample ORDER BY n")).fetchone()
+    return time.perf_counter() - start
 
 
 # ---------------------------------------------------------------- results

@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 
+import artefacts
 import common
 
 
@@ -36,10 +38,26 @@ class Client:
             sys.exit(f"{self.kind} ended early with status {self.child.wait()}")
         return json.loads(line)
 
+    def vectors(self, workload, batches, path):
+        """Return the vectors of a workload's batches, float32 [n, d]; they pass through the file at path."""
+        import numpy
+        self.ask({"do": "vectors", "workload": workload, "batches": batches, "path": path})
+        return numpy.load(path)
+
     def close(self):
         """End the child."""
         self.child.stdin.close()
         self.child.wait()
+
+
+def prepare(folder, kinds, rows, work):
+    """Build what the engines open and write down the texts; return what every client is told."""
+    needed = {ENGINES[kind][1] for kind in kinds} - {None}
+    paths = artefacts.build(folder, sorted(needed), common.sample(rows))
+    texts = artefacts.home(folder) / "workloads.json"
+    texts.parent.mkdir(parents=True, exist_ok=True)
+    texts.write_text(json.dumps(work))
+    return {"folder": str(folder), "artefacts": paths, "workloads": str(texts), **artefacts.facts(folder)}
 
 
 # ---------------------------------------------------------------- engines (in the child)
@@ -53,6 +71,10 @@ class Engine:
         self.run(batches)
         return time.perf_counter() - wall, self.cpu() - cpu
 
+    def each(self, texts):
+        """Turn texts into vectors one by one; return the elapsed and the CPU seconds of each."""
+        return [self.measure([[text]]) for text in texts]
+
     def cpu(self):
         """Return CPU seconds used so far."""
         return time.process_time()
@@ -64,7 +86,7 @@ class Peer(Engine):
     def load(self, setup):
         import numpy
         self.np, self.setup, self.tokenizers = numpy, setup, {}
-        self.open(pathlib.Path(setup["cache"]))
+        self.open(setup["artefacts"])
 
     def use(self, workload):
         """Get ready for a workload, outside of any timing."""
@@ -87,6 +109,11 @@ class Peer(Engine):
             padded[i, :len(row)] = row
             mask[i, :len(row)] = 1
         hidden = self.hidden({"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)})
+        return self.pool(hidden, mask)
+
+    def pool(self, hidden, mask):
+        """Take the mean of the real tokens' states, [n, d] of [n, tokens, d], and normalise it where the model does."""
+        np = self.np
         total = np.matmul(mask[:, None, :].astype(np.float32), hidden)[:, 0]
         if not self.setup["normalize"]:
             return total / mask.sum(1, keepdims=True, dtype=np.float32)
@@ -94,37 +121,124 @@ class Peer(Engine):
 
 
 class OnnxRuntime(Peer):
-    """ONNX Runtime, f32; its BERT-fused graph, or the plain export that it optimises at load."""
+    """ONNX Runtime: its BERT-fused graph, the plain export that it optimises at load, or the fused graph in int8."""
 
-    def __init__(self, file):
-        self.file = file
+    def __init__(self, artefact, what):
+        self.artefact, self.what = artefact, what
 
-    def open(self, cache):
+    def open(self, paths):
         import onnxruntime
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(cache / self.file), settings,
+        self.session = onnxruntime.InferenceSession(paths[self.artefact], settings,
                                                     providers=["CPUExecutionProvider"])
-        self.title = f"ONNX Runtime {onnxruntime.__version__} f32 ({self.file})"
+        self.title = f"ONNX Runtime {onnxruntime.__version__} {self.what}"
 
     def hidden(self, inputs):
         return self.session.run(None, inputs)[0]
 
 
 class OpenVino(Peer):
-    """OpenVINO, f32 (its default on CPUs with bf16 instructions would be bf16)."""
+    """OpenVINO in a precision that it is told (its default on CPUs with bf16 instructions is bf16)."""
 
-    def open(self, cache):
+    def __init__(self, artefact, precision, what):
+        self.artefact, self.precision, self.what = artefact, precision, what
+
+    def open(self, paths):
         import openvino
-        model = openvino.Core().compile_model(str(cache / "raw.onnx"), "CPU", {
+        model = openvino.Core().compile_model(paths[self.artefact], "CPU", {
             "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32"})
+            "INFERENCE_PRECISION_HINT": self.precision})
         self.request = model.create_infer_request()
-        self.title = f"OpenVINO {openvino.__version__.partition('-')[0]} f32"
+        self.title = f"OpenVINO {openvino.__version__.partition('-')[0]} {self.what}"
 
     def hidden(self, inputs):
         self.request.infer(inputs, share_inputs=True)
         return self.request.get_output_tensor(0).data
+
+
+class CTranslate2(Peer):
+    """CTranslate2, which takes lists of ids and drops the padding inside for its dense layers."""
+
+    def __init__(self, compute):
+        self.compute = compute
+
+    def open(self, paths):
+        import ctranslate2
+        self.encoder = ctranslate2.Encoder(paths["ctranslate2"], device="cpu", compute_type=self.compute,
+                                           inter_threads=1, intra_threads=1)
+        self.title = f"CTranslate2 {ctranslate2.__version__} {self.compute}"
+
+    def encode(self, ids):
+        np = self.np
+        hidden = np.array(self.encoder.forward_batch(ids).last_hidden_state)
+        lengths = np.array([len(row) for row in ids])
+        return self.pool(hidden, np.arange(hidden.shape[1])[None] < lengths[:, None])
+
+
+class LlamaCpp(Peer):
+    """llama.cpp's own batches of packed sequences, given ids of `tokenizers`: its own tokeniser is not timed."""
+
+    ROOM, SEQUENCES = 256, 64
+
+    def __init__(self, artefact, what):
+        self.artefact, self.what = artefact, what
+
+    def open(self, paths):
+        import llama_cpp
+        self.api = llama_cpp
+        self.model = llama_cpp.Llama(paths[self.artefact], embedding=True, n_ctx=self.ROOM, n_batch=self.ROOM,
+                                     n_ubatch=self.ROOM, n_threads=1, n_threads_batch=1, flash_attn=True,
+                                     verbose=False)
+        self.title = f"llama.cpp ({llama_cpp.__version__}) {self.what}"
+
+    def encode(self, ids):
+        np = self.np
+        batch, context, vectors = self.model._batch, self.model._ctx, []
+        waiting, tokens = 0, 0
+
+        def flush():
+            context.kv_cache_clear()
+            context.decode(batch)
+            batch.reset()
+            for i in range(waiting):
+                row = self.api.llama_get_embeddings_seq(context.ctx, i)
+                vectors.append(np.ctypeslib.as_array(row, (self.setup["hidden"],)).copy())
+
+        batch.reset()
+        for row in ids:
+            if waiting and (tokens + len(row) > self.ROOM or waiting == self.SEQUENCES):
+                flush()
+                waiting = tokens = 0
+            batch.add_sequence(row, waiting, True)
+            waiting, tokens = waiting + 1, tokens + len(row)
+        flush()
+        vectors = np.array(vectors)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if self.setup["normalize"] else vectors
+
+
+class PyTorch(Peer):
+    """PyTorch, eager: bf16 weights, or the linear layers in int8 with activations quantised as they come."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def open(self, paths):
+        import torch
+        from transformers import BertModel
+        torch.set_num_threads(1)
+        self.torch = torch
+        dtype = torch.bfloat16 if self.what == "bf16" else torch.float32
+        self.model = BertModel.from_pretrained(self.setup["folder"], add_pooling_layer=False, dtype=dtype).eval()
+        if self.what == "int8":
+            torch.backends.quantized.engine = "x86"
+            self.model = torch.ao.quantization.quantize_dynamic(self.model, {torch.nn.Linear}, dtype=torch.qint8)
+        self.title = f"PyTorch {torch.__version__.partition('+')[0]} {self.what}"
+
+    def hidden(self, inputs):
+        with self.torch.inference_mode():
+            ready = {name: self.torch.from_numpy(value) for name, value in inputs.items()}
+            return self.model(**ready).last_hidden_state.float().numpy()
 
 
 class SentenceTransformers(Engine):
@@ -153,13 +267,24 @@ class Lepton(Engine):
         self.pid = common.backend_pid(self.conn)
         common.pin(self.pid, setup["core"])
         version = self.conn.execute("SELECT extversion FROM pg_extension WHERE extname = 'lepton'").fetchone()
-        self.title = f"lepton {version[0] if version else '?'} from SQL"
+        self.title = f"lepton {version[0] if version else '?'} {setup['precision']} from SQL"
 
     def use(self, workload):
         self.model = self.models[str(workload["max_tokens"])]
 
     def run(self, batches):
         return [common.embed(self.conn, self.model, batch, len(batch)) for batch in batches]
+
+    def each(self, texts):
+        """One SQL call a text, the function of one text instead of an array."""
+        taken = []
+        with self.conn.cursor(binary=True) as cursor:
+            for text in texts:
+                cpu, wall = self.cpu(), time.perf_counter()
+                cursor.execute("SELECT lepton_embed(%s::text, %s)", (text, self.model))
+                common.real_array(cursor.pgresult.get_value(0, 0))
+                taken.append((time.perf_counter() - wall, self.cpu() - cpu))
+        return taken
 
     def cpu(self):
         return time.process_time() + common.cpu_seconds(self.pid)
@@ -192,14 +317,24 @@ class Driver(Engine):
         return wall, wall
 
 
+# Each engine, and the artefact that it opens.
 ENGINES = {
-    "ort": lambda: OnnxRuntime("fused.onnx"),
-    "ort-plain": lambda: OnnxRuntime("raw.onnx"),
-    "openvino": OpenVino,
-    "sentence-transformers": SentenceTransformers,
-    "lepton": Lepton,
-    "driver": Driver,
+    "ort": (lambda: OnnxRuntime("onnx-fused", "f32 (fused)"), "onnx-fused"),
+    "ort-plain": (lambda: OnnxRuntime("onnx", "f32 (plain)"), "onnx"),
+    "openvino": (lambda: OpenVino("onnx", "f32", "f32"), "onnx"),
+    "ort-int8": (lambda: OnnxRuntime("onnx-int8", "int8"), "onnx-int8"),
+    "openvino-int8": (lambda: OpenVino("openvino-int8", "f32", "int8"), "openvino-int8"),
+    "openvino-int8-bf16": (lambda: OpenVino("openvino-int8", "bf16", "int8, rest bf16"), "openvino-int8"),
+    "ctranslate2-int8": (lambda: CTranslate2("int8"), "ctranslate2"),
+    "llama-q8": (lambda: LlamaCpp("gguf-q8", "Q8_0"), "gguf-q8"),
+    "torch-int8": (lambda: PyTorch("int8"), None),
+    "openvino-bf16": (lambda: OpenVino("onnx", "bf16", "bf16"), "onnx"),
+    "torch-bf16": (lambda: PyTorch("bf16"), None),
+    "sentence-transformers": (SentenceTransformers, None),
+    "lepton": (Lepton, None),
+    "driver": (Driver, None),
 }
+PEERS = [kind for kind in ENGINES if kind not in ("lepton", "driver")]
 
 
 # ---------------------------------------------------------------- child's loop
@@ -218,7 +353,9 @@ def serve(engine, setup, answer):
         texts = workload["texts"]
         engine.use(workload)
         batches = [[texts[i] for i in batch] for batch in request["batches"]]
-        if request["do"] == "vectors":
+        if request["do"] == "each":
+            answer({"each": engine.each([text for batch in batches for text in batch])})
+        elif request["do"] == "vectors":
             numpy.save(request["path"], numpy.concatenate(engine.run(batches)))
             answer({})
         else:
@@ -230,12 +367,13 @@ def main():
     """Be the child: keep standard output for answers, send whatever a library prints to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    warnings.simplefilter("ignore")
 
     def answer(value):
         answers.write(json.dumps(value) + "\n")
         answers.flush()
 
-    serve(ENGINES[sys.argv[1]](), json.loads(sys.argv[2]), answer)
+    serve(ENGINES[sys.argv[1]][0](), json.loads(sys.argv[2]), answer)
 
 
 if __name__ == "__main__":

@@ -58,32 +58,36 @@ def times(args):
 
 
 def memory(args):
-    """Read the memory of backends that have answered, once a trivial query and once an embedding."""
-    sums, rows = {}, []
-    for kind, query in (("trivial", TRIVIAL), ("embed", EMBED)):
-        conns = [common.connect(args.dsn) for _ in range(args.backends)]
-        for conn in conns:
-            conn.execute(query, (TEXT, args.name), prepare=False)
-        pids = [common.backend_pid(conn) for conn in conns]
-        each = [rollup(pid) for pid in pids]
-        images = [image(pid) for pid in pids]
-        for conn in conns:
-            conn.close()
-        for key in ("Pss", "Private"):
-            values = [one[key] for one in each]
-            sums[kind, key] = sum(values) / len(values)
-            rows.append([kind, key, f"{sums[kind, key]:,.0f}", f"{max(values):,.0f}"])
-    common.table([f"{args.backends} backends that answered", "kind", "mean kB", "max kB"], rows)
-    total = {key: sum(one[key] for one in images) for key in ("Pss", "Private")}
-    size = max(one["Size"] for one in images)
-    print(f"Pss of a backend: {sums['embed', 'Pss'] / 1024:.2f} MB (bar 8)")
-    if size:
-        print(f"image: {size / 1024:.1f} MB mapped by each backend, {total['Pss'] / 1024:.1f} MB in memory for all of "
-              f"them, {total['Private'] / 1024:.1f} MB of it private (bar: once)")
+    """Print the memory of backends that have answered, once a trivial query and once an embedding; return it."""
+    found = {kind: backends(args.dsn, args.name, query, args.backends)
+             for kind, query in (("trivial", TRIVIAL), ("embed", EMBED))}
+    common.table([f"{args.backends} backends that answered", "kind", "mean kB", "max kB"],
+                 [[kind, key, f"{one[key]['mean']:,.0f}", f"{one[key]['max']:,.0f}"]
+                  for kind, one in found.items() for key in ("Pss", "Private")])
+    image = found["embed"]["image"]
+    print(f"Pss of a backend: {found['embed']['Pss']['mean'] / 1024:.2f} MB (bar 8)")
+    if image["Size"]:
+        print(f"image: {image['Size'] / 1024:.1f} MB mapped by each backend, {image['Pss'] / 1024:.1f} MB in memory for "
+              f"all of them, {image['Private'] / 1024:.1f} MB of it private (bar: once)")
     else:
         print("image: no backend maps one")
-    return {**{f"{kind} {key}": value for (kind, key), value in sums.items()},
-            "image": size, "image Pss of all": total["Pss"], "image private of all": total["Private"]}
+    return found
+
+
+def backends(dsn, name, query, n):
+    """Let n new backends answer a query and return their memory in kB, and that of the images they map together."""
+    conns = [common.connect(dsn) for _ in range(n)]
+    for conn in conns:
+        conn.execute(query, (TEXT, name), prepare=False)
+    pids = [common.backend_pid(conn) for conn in conns]
+    each, images = [rollup(pid) for pid in pids], [image(pid) for pid in pids]
+    for conn in conns:
+        conn.close()
+    found = {key: {"mean": sum(one[key] for one in each) / n, "max": max(one[key] for one in each)}
+             for key in ("Pss", "Private")}
+    found["image"] = {"Size": max(one["Size"] for one in images),
+                      **{key: sum(one[key] for one in images) for key in ("Pss", "Private")}}
+    return found
 
 
 def proc(pid, file):
