@@ -7,6 +7,7 @@ rounds; a ratio is the median of the rounds' own ratios.  See bench/README.md fo
 """
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,18 +18,18 @@ import engines
 
 SAME = {"short": 1.0, "mixed": 1.0, "fixed128": 1.0}
 
-# Of each precision: the peers; the bars, times a peer's speed ("best": of the fastest); the unit whose peak counts and
-# the share of it on fixed128; the peer of the one-text race and the share of its time; what lepton_quantize is told.
+# Of each precision: the peers; the bars, times a peer's speed ("best": of the fastest); the numbers whose peak counts
+# and the share of it on fixed128; the peer of the one-text race and the share of its time; what lepton_quantize is told.
 SETS = {
     "f32": {"peers": ["ort", "ort-plain", "openvino"],
             "bars": {"ort": {k: 1.25 for k in SAME}, "ort-plain": {k: 1.25 for k in SAME}, "openvino": SAME},
-            "peak": ["f32"], "share": None, "single": ("ort-plain", None), "make": None},
+            "peak": "f32", "share": None, "single": ("ort-plain", None), "make": None},
     "i8": {"peers": ["openvino-int8", "openvino-int8-bf16", "ort-int8", "ctranslate2-int8", "llama-q8", "torch-int8"],
            "bars": {"best": {"short": 2.0, "mixed": 1.6, "fixed128": 1.4}},
-           "peak": ["i8"], "share": 0.7, "single": ("ort-int8", 0.45), "make": "auto"},
+           "peak": "int8", "share": 0.7, "single": ("ort-int8", 0.45), "make": "auto"},
     "half": {"peers": ["openvino-bf16", "torch-bf16"],
              "bars": {"openvino-bf16": {k: 1.25 for k in SAME}},
-             "peak": ["f16", "bf16"], "share": None, "single": ("openvino-bf16", None), "make": "bf16"},
+             "peak": "bf16", "share": None, "single": ("openvino-bf16", None), "make": "bf16"},
 }
 LARGEST_ERROR = 1e-5  # f32; of the others fidelity.py has the figures
 
@@ -46,8 +47,8 @@ def main():
     parser.add_argument("--single", type=int, default=250, help="subjects embedded one by one; 0: none")
     parser.add_argument("--sample", type=int, default=32, help="texts a workload compared with sentence-transformers")
     parser.add_argument("--driver", help="measure the engine alone, by this program (build/tools/run_model), instead of a server")
-    parser.add_argument("--peak", default=str(common.HERE.parent / "build" / "tools" / "bench_peak"),
-                        help="the program that measures the core's peak (default: build/tools/bench_peak)")
+    parser.add_argument("--peak", default=str(common.HERE.parent / "build" / "tools" / "bench_kernels"),
+                        help="the program that measures the core's peak (default: build/tools/bench_kernels)")
     parser.add_argument("--peers-only", action="store_true", help="leave lepton out")
     parser.add_argument("--check", action="store_true", help="exit with status 1 where a bar is missed")
     args = parser.parse_args()
@@ -122,12 +123,13 @@ def measure(name, spec, clients, shape, args):
 
 
 def peak(args):
-    """Return the peak of the core's unit for the precision in Gop/s, None where it is unknown."""
+    """Return the core's peak in the numbers of the precision in Gop/s, None where it is unknown."""
     if not pathlib.Path(args.peak).exists():
         return None
-    found = json.loads(subprocess.run(["taskset", "-c", str(args.core), args.peak], capture_output=True, text=True,
-                                      check=True).stdout)
-    return max((found[unit] for unit in args.set["peak"] if unit in found), default=None)
+    said = subprocess.run(["taskset", "-c", str(args.core), args.peak, "none"], capture_output=True, text=True,
+                          check=True).stdout
+    found = re.search(rf"^peaks.*{args.set['peak']} ([\d.]+) G", said, re.MULTILINE)
+    return float(found[1]) or None if found else None
 
 
 def single(spec, clients, args, ours):
@@ -230,7 +232,7 @@ def report(figures, args):
                   "on CPU time"], rows)
     peaks = {name: work["peak"] for name, work in figures["workloads"].items()}
     if all(peaks.values()):
-        print(f"peak of the core's {' or '.join(args.set['peak'])} unit: {common.median(list(peaks.values())):,.0f} "
+        print(f"peak of the core in {args.set['peak']}: {common.median(list(peaks.values())):,.0f} "
               f"Gop/s; fixed128 bar {percent(args.set['share']) or 'none'}\n")
     if against:
         common.table(["workload", figures["titles"][ours] + " against", "ratio", "rounds", "on CPU time", "bar"],
