@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -27,6 +28,11 @@ static size_t arena_size = 0;
 
 /* An arena larger than this is given back after the call. */
 #define ARENA_KEEP_BYTES (6 * 1024 * 1024)
+/* Texts and tokens that a call remembers, to compute repeated texts once; then it begins anew. */
+#define SEEN_TEXTS	32768
+#define SEEN_TOKENS (256 * 1024)
+/* Rows that wait for an open batch, at most. */
+#define BATCH_ROWS 16384
 
 /* Make the working memory at first use */
 static void
@@ -131,10 +137,123 @@ run_batch(FuncRun *run)
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	run->seconds += INSTR_TIME_GET_DOUBLE(end);
-	run->total_rows += run->n_texts;
 	run->total_tokens += run->n_tokens;
 	run->total_batches++;
+}
+
+/* Run the open batch and give each row added meanwhile its result */
+static void
+close_batch(FuncRun *run)
+{
+	size_t n = run->rows - run->first;
+
+	run_batch(run);
+	/* Results stand in front; a row's source never lies behind it, so the last rows go first. */
+	if (n > run->n_texts)
+		for (size_t i = n; i-- > 0;)
+		{
+			size_t row = run->first + i;
+
+			if (run->sources[i] != row)
+				memcpy(run->out + row * run->width, run->out + run->sources[i] * run->width,
+					   run->width * sizeof(float));
+		}
 	run->n_texts = run->n_tokens = run->max_len = 0;
+	run->first = run->rows;
+}
+
+/* The place of a text in the table: its own, or a free one */
+static FuncSeen *
+seen_place(const FuncRun *run, const FuncSeen *text, const int32 *ids)
+{
+	size_t i = text->hash & (run->seen_capacity - 1);
+
+	while (run->seen[i].n != 0 &&
+		   (run->seen[i].hash != text->hash || run->seen[i].n != text->n ||
+			memcmp(run->kept + run->seen[i].at, ids, text->n * sizeof(int32)) != 0))
+		i = (i + 1) & (run->seen_capacity - 1);
+	return &run->seen[i];
+}
+
+/* Make room for one more text of n tokens among those seen */
+static void
+seen_reserve(FuncRun *run, size_t n)
+{
+	FuncSeen *old = run->seen;
+	size_t old_capacity = run->seen_capacity;
+
+	if (run->n_seen == SEEN_TEXTS || (run->n_kept + n > SEEN_TOKENS && run->n_seen > 0))
+	{
+		memset(run->seen, 0, run->seen_capacity * sizeof(FuncSeen));
+		run->n_seen = run->n_kept = 0;
+	}
+	if (run->n_kept + n > run->kept_capacity)
+	{
+		run->kept_capacity = Max(Max(run->kept_capacity * 2, run->n_kept + n), 256);
+		run->kept = run->kept == NULL
+						? palloc_extended(run->kept_capacity * sizeof(int32), MCXT_ALLOC_HUGE)
+						: repalloc_huge(run->kept, run->kept_capacity * sizeof(int32));
+	}
+	if (run->n_seen * 2 < run->seen_capacity)
+		return;
+	run->seen_capacity = Max(old_capacity * 2, 32);
+	run->seen = palloc0(run->seen_capacity * sizeof(FuncSeen));
+	for (size_t i = 0; i < old_capacity; i++)
+		if (old[i].n != 0)
+			*seen_place(run, &old[i], run->kept + old[i].at) = old[i];
+	if (old != NULL)
+		pfree(old);
+}
+
+/*
+ * Tell whether this call has had a text of these tokens, and remember it
+ *
+ * Segment ids need no look: they follow from the number of tokens.  *row is
+ * the row that the text had.
+ */
+static bool
+seen_before(FuncRun *run, const LepTokens *tokens, size_t *row)
+{
+	FuncSeen text = {0};
+	FuncSeen *place;
+
+	if (run->alone)
+		return false;
+	seen_reserve(run, tokens->n);
+	text.hash = hash_bytes_extended((const unsigned char *) tokens->ids,
+									(int) (tokens->n * sizeof(int32)), 0);
+	text.n = tokens->n;
+	place = seen_place(run, &text, tokens->ids);
+	if (place->n != 0)
+	{
+		*row = place->row;
+		return true;
+	}
+	text.row = run->rows;
+	text.at = run->n_kept;
+	memcpy(run->kept + run->n_kept, tokens->ids, tokens->n * sizeof(int32));
+	run->n_kept += tokens->n;
+	run->n_seen++;
+	*place = text;
+	return false;
+}
+
+/* Add a row to the open batch whose result will be copied from a place in out */
+static void
+add_row(FuncRun *run, size_t source)
+{
+	size_t n = run->rows - run->first;
+
+	if (n == run->sources_capacity)
+	{
+		run->sources_capacity = Max(run->sources_capacity * 2, 16);
+		run->sources = run->sources == NULL
+						   ? palloc(run->sources_capacity * sizeof(size_t))
+						   : repalloc(run->sources, run->sources_capacity * sizeof(size_t));
+	}
+	run->sources[n] = source;
+	run->rows++;
+	run->total_rows++;
 }
 
 /* Make room for one more text of n tokens in the open batch */
@@ -172,19 +291,44 @@ batch_reserve(FuncRun *run, size_t n)
 void
 func_run_add(FuncRun *run, const text *input)
 {
-	LepTokens tokens;
-	LepError err = {0};
 	size_t len;
 	const char *utf8 = func_utf8(input, &len);
 
+	func_run_add_utf8(run, utf8, len);
+	if (utf8 != VARDATA_ANY(input))
+		pfree((void *) utf8);
+}
+
+/* Tokenize a text as the model's task takes it */
+void
+func_encode(StoreModel *m, const char *utf8, size_t len, LepTokens *tokens)
+{
+	LepError err = {0};
+
+	run_prepare();
+	lepton_check(
+		lep_encode(m->model, encoder, utf8, len, lepton_truncate, tokens, lepton_stop(), &err),
+		&err);
+}
+
+/* Add a text in UTF-8 */
+void
+func_run_add_utf8(FuncRun *run, const char *utf8, size_t len)
+{
+	LepTokens tokens;
+	size_t row;
+
 	CHECK_FOR_INTERRUPTS();
-	lepton_check(lep_encode(run->model->model, encoder, utf8, len, lepton_truncate, &tokens,
-							lepton_stop(), &err),
-				 &err);
+	func_encode(run->model, utf8, len, &tokens);
+	if (run->rows - run->first == BATCH_ROWS)
+		close_batch(run);
+	if (seen_before(run, &tokens, &row))
+	{
+		add_row(run, row < run->first ? row : run->sources[row - run->first]);
+		return;
+	}
 	if (run->n_texts > 0 && run->n_tokens + tokens.n > (size_t) lepton_batch_tokens)
-		run_batch(run);
-	if (run->n_texts == 0)
-		run->first = run->rows;
+		close_batch(run);
 	batch_reserve(run, tokens.n);
 	memcpy(run->ids + run->n_tokens, tokens.ids, tokens.n * sizeof(int32));
 	memcpy(run->types + run->n_tokens, tokens.types, tokens.n * sizeof(int32));
@@ -192,24 +336,30 @@ func_run_add(FuncRun *run, const text *input)
 	run->n_tokens += tokens.n;
 	run->starts[++run->n_texts] = run->n_tokens;
 	run->max_len = Max(run->max_len, tokens.n);
-	run->rows++;
-	if (utf8 != VARDATA_ANY(input))
-		pfree((void *) utf8);
+	add_row(run, run->first + run->n_texts - 1);
+}
+
+/* Free what is there */
+static void
+free_array(void *array)
+{
+	if (array != NULL)
+		pfree(array);
 }
 
 /* Finish a run */
 void
 func_run_end(FuncRun *run)
 {
-	run_batch(run);
+	close_batch(run);
 	store_stat_count(run->model, run->total_rows, run->total_tokens, run->total_batches,
 					 run->seconds);
-	if (run->ids != NULL)
-	{
-		pfree(run->ids);
-		pfree(run->types);
-		pfree(run->starts);
-	}
+	free_array(run->ids);
+	free_array(run->types);
+	free_array(run->starts);
+	free_array(run->sources);
+	free_array(run->seen);
+	free_array(run->kept);
 	arena_trim();
 }
 
@@ -221,6 +371,7 @@ func_run_one(StoreModel *m, const text *input)
 	float *row = palloc(mul_size(func_width(m), sizeof(float)));
 
 	func_run_begin(&run, m, row);
+	run.alone = true;
 	func_run_add(&run, input);
 	func_run_end(&run);
 	return row;

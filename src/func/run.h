@@ -17,6 +17,14 @@
 
 #include "../store/store.h"
 
+/* A text of this call that has a row. */
+typedef struct FuncSeen
+{
+	uint64 hash; /* of its ids */
+	size_t row;
+	uint32 at, n; /* its ids in FuncRun.kept; n = 0: a free place */
+} FuncSeen;
+
 typedef struct FuncRun
 {
 	StoreModel *model;
@@ -24,6 +32,7 @@ typedef struct FuncRun
 	size_t width; /* of a row */
 	size_t rows;  /* added so far */
 	size_t first; /* row of the open batch's first text */
+	bool alone;	  /* no text will be added that was added before */
 
 	/* the open batch */
 	int32 *ids;
@@ -31,8 +40,15 @@ typedef struct FuncRun
 	uint32 *starts; /* [n_texts + 1] */
 	size_t n_texts, n_tokens, max_len;
 	size_t texts_capacity, tokens_capacity;
+	size_t *sources; /* [rows - first]: the place in out that a row's result is copied from */
+	size_t sources_capacity;
 
-	/* for lepton_stat_models */
+	/* texts seen, so that a repeated one is computed once */
+	FuncSeen *seen; /* [seen_capacity], open addressing */
+	int32 *kept;	/* [n_kept] ids of the texts seen */
+	size_t n_seen, seen_capacity, n_kept, kept_capacity;
+
+	/* for lepton_stat_models: rows answered, tokens computed */
 	uint64 total_rows, total_tokens, total_batches;
 	double seconds;
 } FuncRun;
@@ -44,12 +60,16 @@ size_t func_width(const StoreModel *m);
 void func_run_begin(FuncRun *run, StoreModel *m, float *out);
 /* Add one text; may run a batch. */
 void func_run_add(FuncRun *run, const text *input);
+/* The same for a text that is UTF-8 already. */
+void func_run_add_utf8(FuncRun *run, const char *utf8, size_t len);
 /* Run what is left and count the work. */
 void func_run_end(FuncRun *run);
 
 /* One text: the row in palloc'd memory. */
 float *func_run_one(StoreModel *m, const text *input);
 
+/* Tokens of one text as the model's task takes them; valid until the next text of this backend. */
+void func_encode(StoreModel *m, const char *utf8, size_t len, LepTokens *tokens);
 /* Token ids of one text, nothing in front, nothing cut; valid until the next text of this backend. */
 void func_tokenize(StoreModel *m, const text *input, LepTokens *tokens);
 

@@ -10,6 +10,7 @@ SELECT lepton_stat_reset();
 SELECT name, calls, "rows", tokens, batches FROM lepton_stat_models ORDER BY name;
 SELECT cardinality(lepton_embed('a b c', 'tiny'));
 SELECT name, calls, "rows", tokens, batches, "time" > 0 AS "time" FROM lepton_stat_models ORDER BY name;
+-- Rows are texts answered, tokens are those computed: a text that a call repeats is computed once.
 SELECT array_dims(lepton_embed(ARRAY['a', 'a', NULL, 'a'], 'tiny'));
 SELECT count(lepton_classify('a' || i, 'kinds')) FROM generate_series(1, 10) i;
 SELECT name, calls, "rows", tokens, batches FROM lepton_stat_models ORDER BY name;
