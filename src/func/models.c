@@ -172,8 +172,8 @@ lepton_graph(PG_FUNCTION_ARGS)
 	for (size_t i = 0; i < lep_graph_op_count(graph); i++)
 	{
 		LepOpInfo info;
-		Datum values[8];
-		bool nulls[8] = {false};
+		Datum values[9];
+		bool nulls[9] = {false};
 
 		lep_graph_op_info(graph, i, &info);
 		values[0] = Int32GetDatum((int32) i + 1);
@@ -184,6 +184,9 @@ lepton_graph(PG_FUNCTION_ARGS)
 		values[5] = CStringGetTextDatum(info.segment);
 		values[6] = Int64GetDatum((int64) info.bytes);
 		values[7] = Int64GetDatum((int64) info.scratch);
+		/* The last column: functions of older versions of the extension do not have it. */
+		nulls[8] = info.stored == NULL;
+		values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(info.stored);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	store_model_close(m);

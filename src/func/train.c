@@ -6,7 +6,6 @@
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -16,20 +15,17 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/portal.h"
 
 #include "../engine/head.h"
 #include "../errors.h"
 #include "../guc.h"
 #include "../store/progress.h"
+#include "rows.h"
 #include "run.h"
 
 PG_FUNCTION_INFO_V1(lepton_train);
 
-/* Rows fetched from the query at a time. */
-#define TRAIN_FETCH 256
 /* Splits and folds are drawn from this, so that the same rows give the same model. */
 #define TRAIN_SEED 1
 
@@ -123,69 +119,36 @@ train_reserve(TrainSet *set, size_t more)
 	set->capacity = need;
 }
 
-/* Refuse queries whose columns are not (text, label) */
-static void
-check_columns(TupleDesc desc)
-{
-	static const char *const roles[2] = {"text", "label"};
-
-	if (desc->natts != 2)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("training query must return two columns, the text and its label"),
-						errdetail("The query returns %d.", desc->natts)));
-	for (int i = 0; i < 2; i++)
-	{
-		Oid type = getBaseType(TupleDescAttr(desc, i)->atttypid);
-
-		if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID && type != NAMEOID)
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("training query must return text and label as text"),
-							errdetail("Its %s column \"%s\" is of type %s.", roles[i],
-									  NameStr(TupleDescAttr(desc, i)->attname),
-									  format_type_be(TupleDescAttr(desc, i)->atttypid)),
-							errhint("Cast the column to text.")));
-	}
-}
-
 /* Embed the rows that were just fetched */
 static void
-add_rows(TrainSet *set, StoreModel *base)
+add_rows(TrainSet *set, FuncRows *rows, StoreModel *base)
 {
-	SPITupleTable *table = SPI_tuptable;
-	uint64 n = SPI_processed;
 	FuncRun run;
 
-	train_reserve(set, n);
+	train_reserve(set, rows->n);
 	func_run_begin(&run, base, set->x + set->n * set->d);
-	for (uint64 i = 0; i < n; i++)
+	for (size_t i = 0; i < rows->n; i++)
 	{
-		HeapTuple row = table->vals[i];
-		char *value[2];
+		size_t len;
+		const char *utf8 = func_rows_text(rows, i, &len);
 
-		for (int column = 0; column < 2; column++)
-		{
-			value[column] = SPI_getvalue(row, table->tupdesc, column + 1);
-			if (value[column] == NULL)
-				ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-								errmsg("training query must not return nulls"),
-								errdetail("Column \"%s\" of row " UINT64_FORMAT " is null.",
-										  NameStr(TupleDescAttr(table->tupdesc, column)->attname),
-										  (uint64) set->n + i + 1),
-								errhint("Leave such rows out with WHERE ... IS NOT NULL.")));
-		}
-		set->y[set->n + i] = label_number(set, value[1]);
-		func_run_add(&run, cstring_to_text(value[0]));
+		set->y[set->n + i] = label_number(set, func_rows_value(rows, i, 1));
+		func_run_add_utf8(&run, utf8, len);
 	}
 	func_run_end(&run);
-	set->n += n;
+	set->n += rows->n;
 }
 
 /* Run the query and embed what it returns */
 static void
 collect(TrainSet *set, StoreModel *base, const char *query)
 {
-	SPIPlanPtr plan;
-	Portal portal;
+	static const FuncRowsKind kind = {"training query",
+									  2,
+									  "two columns, the text and its label",
+									  "text and label as text",
+									  {"text", "label"}};
+	FuncRows rows;
 	HASHCTL ctl = {0};
 
 	ctl.keysize = sizeof(char *);
@@ -198,26 +161,13 @@ collect(TrainSet *set, StoreModel *base, const char *query)
 	set->names_capacity = 16;
 	set->names = MemoryContextAlloc(set->context, set->names_capacity * sizeof(char *));
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL || !SPI_is_cursor_plan(plan))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("training query must be one statement that returns rows"),
-						errhint("Give a SELECT of two columns, the text and its label.")));
-	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
-	check_columns(portal->tupDesc);
-	for (;;)
+	func_rows_open(&rows, &kind, query);
+	while (func_rows_fetch(&rows))
 	{
-		SPI_cursor_fetch(portal, true, TRAIN_FETCH);
-		if (SPI_processed == 0)
-			break;
-		add_rows(set, base);
-		SPI_freetuptable(SPI_tuptable);
+		add_rows(set, &rows, base);
 		store_progress_update(set->n, 0);
 	}
-	SPI_cursor_close(portal);
-	SPI_finish();
+	func_rows_close(&rows);
 }
 
 /* Order labels as their bytes are */

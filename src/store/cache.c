@@ -213,7 +213,7 @@ fill_entry(CacheEntry *entry, const StoreRow *row, const LepKernels *kernels)
 {
 	entry->allocator = lepton_allocator(entry->context);
 	lep_arena_init(&entry->arena, &entry->allocator, 0);
-	if (!row->has_parent)
+	if (!row->is_head)
 	{
 		store_image_open(row, kernels, entry->context, &entry->arena, &entry->image, &entry->model);
 		entry->open.model = &entry->model;
@@ -447,6 +447,15 @@ const char *
 store_model_label(const StoreModel *m, int i)
 {
 	return m->head != NULL ? m->head->labels[i] : ((const CacheEntry *) m)->labels[i];
+}
+
+/* Bytes of the files that a model needs */
+uint64
+store_model_bytes(const StoreModel *m)
+{
+	const CacheEntry *parent = ((const CacheEntry *) m)->parent;
+
+	return m->row.bytes + (parent != NULL ? parent->open.row.bytes : 0);
 }
 
 /* Register the callbacks of the room */

@@ -34,7 +34,9 @@ enum
 	COLUMN_IS_DEFAULT,
 	COLUMN_PARENT,
 	COLUMN_RECIPE,
-	COLUMN_HASH
+	COLUMN_HASH,
+	COLUMN_FAMILY,
+	COLUMN_BYTES = 16
 };
 
 Oid store_model_relation = InvalidOid;
@@ -143,17 +145,20 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 	Datum parent;
 	bytea *hash;
 	text *task;
+	text *family;
 
 	row->id = *DatumGetUUIDP(row_column(tuple, COLUMN_ID, desc));
 	row->name = *DatumGetName(row_column(tuple, COLUMN_NAME, desc));
 	row->owner = DatumGetObjectId(row_column(tuple, COLUMN_OWNER, desc));
 	row->is_default = DatumGetBool(row_column(tuple, COLUMN_IS_DEFAULT, desc));
 	parent = heap_getattr(tuple, COLUMN_PARENT, desc, &isnull);
-	row->has_parent = !isnull;
-	if (row->has_parent)
-		row->parent = *DatumGetUUIDP(parent);
-	else
+	if (isnull)
 		memset(&row->parent, 0, sizeof(row->parent));
+	else
+		row->parent = *DatumGetUUIDP(parent);
+	family = DatumGetTextPP(row_column(tuple, COLUMN_FAMILY, desc));
+	row->is_head = VARSIZE_ANY_EXHDR(family) == strlen(STORE_HEAD_FAMILY) &&
+				   memcmp(VARDATA_ANY(family), STORE_HEAD_FAMILY, strlen(STORE_HEAD_FAMILY)) == 0;
 
 	task = DatumGetTextPP(row_column(tuple, COLUMN_TASK, desc));
 	if (VARSIZE_ANY_EXHDR(task) == 5 && memcmp(VARDATA_ANY(task), "embed", 5) == 0)
@@ -173,6 +178,7 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 						errmsg("hash of model \"%s\" has %d bytes, expected %d", NameStr(row->name),
 							   (int) VARSIZE_ANY_EXHDR(hash), LEP_HASH_BYTES)));
 	memcpy(row->hash, VARDATA_ANY(hash), LEP_HASH_BYTES);
+	row->bytes = (uint64) DatumGetInt64(row_column(tuple, COLUMN_BYTES, desc));
 
 	if (may_use != NULL)
 		*may_use = store_may_use(row->owner, row_column(tuple, COLUMN_USERS, desc));

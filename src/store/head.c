@@ -17,7 +17,6 @@
 
 #define CONFIG_FILE	 "config.json"
 #define WEIGHTS_FILE "head.safetensors"
-#define HEAD_FAMILY	 "lepton_head"
 
 /* Files in memory, as a folder. */
 typedef struct MemoryFolder
@@ -45,7 +44,7 @@ static void
 write_config(StringInfo dst, const char *const *labels, int n_labels, int dims)
 {
 	appendStringInfo(dst, "{\n  \"model_type\": \"%s\",\n  \"hidden_size\": %d,\n  \"id2label\": {",
-					 HEAD_FAMILY, dims);
+					 STORE_HEAD_FAMILY, dims);
 	for (int i = 0; i < n_labels; i++)
 	{
 		appendStringInfo(dst, "%s\n    \"%d\": ", i ? "," : "", i);
@@ -123,7 +122,7 @@ store_model_create_head(const char *name, StoreModel *parent, const char **label
 	row.task = LEP_TASK_CLASSIFY;
 	row.parent = &parent->row.id;
 	row.recipe = recipe;
-	row.family = HEAD_FAMILY;
+	row.family = STORE_HEAD_FAMILY;
 	row.precision = "f32";
 	row.max_tokens = (int) parent->model->view.desc->max_tokens;
 	row.labels = labels;

@@ -229,9 +229,9 @@ compare_memory(void *ctx, const void *data, size_t len, LepError *err)
 	return lep_stopped(lepton_stop()) ? LEP_CANCELLED : LEP_OK;
 }
 
-/* Open the files of a model for packing; raises unless they are what was loaded */
-static LepSource *
-open_source(const StoreRow *row, LepArena *arena)
+/* Open the files of a model; raises unless they are what was loaded */
+LepSource *
+store_source_open(const StoreRow *row, LepArena *arena)
 {
 	StoreChunks *chunks = store_chunks_open(row);
 	LepSource *source = NULL;
@@ -384,7 +384,7 @@ build(const StoreRow *row, const LepKernels *kernels, const char *path, MemoryCo
 	store_image_sweep();
 	store_progress_begin(STORE_PROGRESS_IMAGE, STORE_PHASE_CHECK, 0);
 	lep_arena_init(&source_arena, &allocator, 0);
-	source = open_source(row, &source_arena);
+	source = store_source_open(row, &source_arena);
 	lepton_check(lep_image_size(source, kernels, &size, &err), &err);
 	store_progress_phase(STORE_PHASE_PACK, size);
 
@@ -479,7 +479,7 @@ store_image_verify(const StoreRow *row, const LepKernels *kernels)
 
 	image_path(row->hash, kernels, path);
 	lep_arena_init(&arena, &allocator, 0);
-	source = open_source(row, &arena);
+	source = store_source_open(row, &arena);
 	switch (map_file(path, work, &image))
 	{
 		case FILE_USABLE:

@@ -14,6 +14,7 @@
 
 #define STORE_SCHEMA	  "_lepton"
 #define STORE_FILE_PREFIX "pgsql_tmp_lepton."
+#define STORE_HEAD_FAMILY "lepton_head" /* of models that lepton_train makes */
 #define STORE_PART_BYTES  (1 << 20)		/* of a chunk; see README.md */
 #define STORE_MAX_FILES	  4096			/* that a model may consist of */
 #define STORE_MAX_PARTS	  (1 << 20)		/* that the files of a model may have */

@@ -222,9 +222,12 @@ describe(const Checked *checked, const char *name, StoreNewRow *row)
 	}
 }
 
-/* Load a folder; SPI must be connected and the name reserved */
-void
-store_load(const char *name, LepFolder *folder)
+/*
+ * Make a model of the files of a folder; SPI must be connected and the name
+ * reserved.  origin is NULL, or says what the files were made from
+ */
+static void
+make_model(const char *name, LepFolder *folder, const StoreOrigin *origin)
 {
 	MemoryContext old;
 	MemoryContext context =
@@ -237,9 +240,15 @@ store_load(const char *name, LepFolder *folder)
 	uint64 bytes;
 
 	old = MemoryContextSwitchTo(context);
-	store_progress_begin(STORE_PROGRESS_LOAD, STORE_PHASE_CHECK, 0);
+	store_progress_phase(STORE_PHASE_CHECK, 0);
 	check_folder(folder, &offered);
 	describe(&offered, name, &row);
+	if (origin != NULL)
+	{
+		row.parent = &origin->parent->row.id;
+		row.recipe = origin->recipe;
+		row.precision = origin->precision;
+	}
 
 	store_insert_row(&row);
 	store_chunks_write(&row.id, folder, hash, &bytes);
@@ -260,7 +269,24 @@ store_load(const char *name, LepFolder *folder)
 	store_finish_row(&row, hash, bytes);
 	lep_arena_free(&offered.arena);
 	lep_arena_free(&stored.arena);
-	store_progress_end();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/* Load a folder */
+void
+store_load(const char *name, LepFolder *folder)
+{
+	store_progress_begin(STORE_PROGRESS_LOAD, STORE_PHASE_CHECK, 0);
+	make_model(name, folder, NULL);
+	store_progress_end();
+}
+
+/* Store the files that were made from another model's */
+void
+store_model_create(const char *name, LepFolder *folder, const StoreOrigin *origin)
+{
+	SPI_connect();
+	make_model(name, folder, origin);
+	SPI_finish();
 }

@@ -51,14 +51,16 @@ change_row(const char *sql, const StoreRow *row, Oid type, Datum value)
 	store_sql(sql, 2, types, values, NULL);
 }
 
-/* Names of the models whose parent is row: palloc'd [*n] */
+/* Names of the heads that need row: palloc'd [*n] */
 static char **
 child_names(const StoreRow *row, int *n)
 {
 	Oid types[] = {UUIDOID};
 	Datum values[] = {UUIDPGetDatum(&row->id)};
 	uint64 found = store_sql("SELECT name::pg_catalog.text FROM " STORE_SCHEMA ".lepton_model"
-							 " WHERE parent OPERATOR(pg_catalog.=) $1 ORDER BY name",
+							 " WHERE parent OPERATOR(pg_catalog.=) $1"
+							 " AND family OPERATOR(pg_catalog.=) '" STORE_HEAD_FAMILY "'"
+							 " ORDER BY name",
 							 1, types, values, NULL);
 	char **names = palloc(sizeof(char *) * Max(found, 1));
 
@@ -105,7 +107,7 @@ drop_model(const char *name, bool cascade)
 		drop_model(children[i], true);
 	if (n > 0)
 		store_drop_dependents(dependents, n);
-	store_forget_at_commit(&row, !row.has_parent && !hash_is_shared(&row));
+	store_forget_at_commit(&row, !row.is_head && !hash_is_shared(&row));
 	change_row("DELETE FROM " STORE_SCHEMA ".lepton_model"
 			   " WHERE id OPERATOR(pg_catalog.=) $1 AND $2",
 			   &row, BOOLOID, BoolGetDatum(true));
@@ -223,7 +225,7 @@ store_verify(const char *name)
 		store_raise_undefined(name);
 	if (!may_use)
 		store_require_owner(&row);
-	if (row.has_parent)
+	if (row.is_head)
 	{
 		store_chunks_verify(store_chunks_open(&row), &row);
 		if (!store_row_by_id(&row.parent, GetActiveSnapshot(), &row))

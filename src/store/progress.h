@@ -12,7 +12,9 @@ typedef enum StoreProgressCommand
 {
 	STORE_PROGRESS_LOAD = 1,
 	STORE_PROGRESS_TRAIN = 2,
-	STORE_PROGRESS_IMAGE = 3
+	STORE_PROGRESS_IMAGE = 3,
+	STORE_PROGRESS_QUANTIZE = 4,
+	STORE_PROGRESS_COMPARE = 5
 } StoreProgressCommand;
 
 typedef enum StorePhase
@@ -22,7 +24,10 @@ typedef enum StorePhase
 	STORE_PHASE_PACK = 3,
 	STORE_PHASE_EMBED = 4,
 	STORE_PHASE_CHOOSE = 5,
-	STORE_PHASE_FIT = 6
+	STORE_PHASE_FIT = 6,
+	STORE_PHASE_SAMPLE = 7,
+	STORE_PHASE_COMPRESS = 8,
+	STORE_PHASE_NEIGHBOURS = 9
 } StorePhase;
 
 /* Begin; a second begin inside another (an image built during a training) is ignored until its end. */

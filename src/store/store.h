@@ -26,9 +26,10 @@ typedef struct StoreRow
 	NameData name;
 	Oid owner;
 	LepTask task;
-	bool has_parent;
-	pg_uuid_t parent;
+	bool is_head;	  /* needs its parent to answer; every other model is complete in itself */
+	pg_uuid_t parent; /* what it was made from; of all but a head it may be gone, or zero */
 	uint8 hash[LEP_HASH_BYTES];
+	uint64 bytes; /* of its files */
 	bool is_default;
 } StoreRow;
 
@@ -81,6 +82,29 @@ void store_model_check_new_name(const char *name);
 void store_model_create_head(const char *name, StoreModel *parent, const char **labels,
 							 int n_labels, int dims, const float *w, const float *bias,
 							 const char *recipe);
+
+/*
+ * Open the files of a model that is no head, checked against its hash.  They are read under
+ * the active snapshot and live in the current memory context and the arena.
+ */
+LepSource *store_source_open(const StoreRow *row, LepArena *arena);
+
+/* What a model was made from. */
+typedef struct StoreOrigin
+{
+	const StoreModel *parent;
+	const char *recipe;	   /* how */
+	const char *precision; /* of its weights, for people */
+} StoreOrigin;
+
+/*
+ * Make a model of the files of folder, complete in itself: it does not need its
+ * parent any more.  The name has been taken with store_model_check_new_name.
+ */
+void store_model_create(const char *name, LepFolder *folder, const StoreOrigin *origin);
+
+/* Bytes of a model's files, and of those of the parent that a head needs. */
+uint64 store_model_bytes(const StoreModel *m);
 
 /* Count work in lepton_stat_models: one call. */
 void store_stat_count(StoreModel *m, uint64 rows, uint64 tokens, uint64 batches, double seconds);

@@ -17,6 +17,10 @@ PREPARE objects AS SELECT pg_describe_object(classid, objid, objsubid) COLLATE "
 EXECUTE objects;
 ALTER EXTENSION lepton UPDATE TO '0.2.0';
 EXECUTE objects;
+SELECT count(*) > 0 AS graph FROM lepton_graph('tiny');
+ALTER EXTENSION lepton UPDATE TO '0.3.0';
+EXECUTE objects;
+SELECT count(stored) > 0 AS graph FROM lepton_graph('tiny');
 SELECT e = lepton_embed('a', 'tiny') AS same, lepton_verify('tiny') FROM kept;
 CREATE TEMP TABLE walked AS
 	SELECT pg_describe_object(classid, objid, objsubid) AS o FROM pg_depend

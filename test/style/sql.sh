@@ -8,7 +8,7 @@ cd "$root"
 scripts=(sql/lepton--*.sql)
 # Objects created, as "FUNCTION name(types)" without argument names and defaults; triggers and indexes need no comment.
 created=$(sed 's/^--.*//' "${scripts[@]}" | tr '\n\t' '  ' | sed 's/;/;\n/g' |
-	grep -oE 'CREATE (SCHEMA|TABLE|VIEW|FUNCTION) [^ (;]+' | sed 's/CREATE //' | sort | uniq -c | sed 's/^ *//')
+	grep -oE 'CREATE (OR REPLACE )?(SCHEMA|TABLE|VIEW|FUNCTION) [^ (;]+' | sed -E 's/CREATE (OR REPLACE )?//' | sort | uniq -c | sed 's/^ *//')
 commented=$(grep -ohE 'COMMENT ON (SCHEMA|TABLE|VIEW|FUNCTION) [^ (;]+' "${scripts[@]}" |
 	sed 's/COMMENT ON //' | sort | uniq -c | sed 's/^ *//')
 expect_none "every object has a comment" "$(diff <(echo "$created") <(echo "$commented") || true)"
