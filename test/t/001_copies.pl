@@ -14,6 +14,12 @@ $node->safe_psql(
 	'mail', q{
 	SELECT * FROM lepton_train('head', 'tiny', $$SELECT 'text number ' || i || CASE WHEN i % 2 = 0 THEN ' invoice bill money' ELSE ' meet lunch noon' END,
 		CASE WHEN i % 2 = 0 THEN 'bill' ELSE 'lunch' END FROM generate_series(1, 40) i$$);
+	-- Compressed models: one beside its parent, one whose parent is gone, one with a head.
+	SELECT count(*) FROM lepton_quantize('tiny', 'a_small', 'i8_asymmetric');
+	SELECT count(*) FROM lepton_quantize('tiny_classify', 'kinds');
+	SELECT lepton_rename_model('tiny_classify', 'parent'), lepton_rename_model('kinds', 'tiny_classify'), lepton_drop_model('parent');
+	SELECT * FROM lepton_train('small_head', 'a_small', $$SELECT CASE WHEN i % 2 = 0 THEN 'invoice bill money ' ELSE 'meet lunch noon ' END || i,
+		CASE WHEN i % 2 = 0 THEN 'bill' ELSE 'lunch' END FROM generate_series(1, 40) i$$);
 	CREATE TABLE a_mail (id int PRIMARY KEY, body text,
 		embedding real[] GENERATED ALWAYS AS (lepton_embed(body, 'tiny')) STORED,
 		label text GENERATED ALWAYS AS (lepton_classify(body, 'head')) STORED);
@@ -26,9 +32,9 @@ $node->safe_psql(
 
 # Everything that depends on models, as one text.
 my $state_query = q{SELECT md5(string_agg(r, ';' ORDER BY r)) FROM (
-	SELECT id || ':' || embedding::text || label || lepton_classify(body, 'tiny_classify') FROM a_mail
+	SELECT id || ':' || embedding::text || label || lepton_classify(body, 'tiny_classify') || lepton_embed(body, 'a_small')::text || lepton_classify(body, 'small_head') FROM a_mail
 	UNION ALL SELECT label || count FROM a_labels
-	UNION ALL SELECT name || task || coalesce(parent, '') || coalesce(labels::text, '') || "default" || lepton_verify(name::text) FROM lepton_models) t(r)};
+	UNION ALL SELECT name || task || coalesce(parent, '') || coalesce(recipe, '') || "precision" || coalesce(labels::text, '') || "default" || lepton_verify(name::text) FROM lepton_models) t(r)};
 my $state = $node->safe_psql('mail', $state_query);
 my $answer = answer($node, 'mail');
 like($answer, qr/^[0-9a-f]{32} \w/, 'the database answers');

@@ -1,4 +1,4 @@
-# Kills backends with SIGKILL at random moments of load, drop and first use: nothing is lost, nothing is left behind.
+# Kills backends with SIGKILL at random moments of load, drop, first use and compression: nothing is lost, nothing is left behind.
 # LEPTON_KILLS sets how many.
 use strict;
 use warnings;
@@ -21,6 +21,7 @@ my $answer = answer($node);
 $node->safe_psql('postgres', "SELECT lepton_load_model('keeper', '$minilm')");
 my $embed = q{SELECT md5(lepton_embed('the invoice is overdue', '%s')::text)};
 my $keeper = $node->safe_psql('postgres', sprintf($embed, 'keeper'));
+my $quantize = q{SELECT count(*) FROM lepton_quantize('tiny', 'small', sample => 'SELECT ''text number '' || i FROM generate_series(1, 400) i')};
 my $chunks = 'SELECT count(*) FROM _lepton.lepton_model_chunk';
 my $kept_chunks = $node->safe_psql('postgres', $chunks);
 
@@ -29,8 +30,9 @@ my %duration;
 my %statement = (
 	load => "SELECT lepton_load_model('victim', '$minilm')",
 	drop => "SELECT lepton_drop_model('victim')",
+	quantize => $quantize,
 	use => sprintf($embed, 'victim'));
-for my $what (qw(load use drop))
+for my $what (qw(load use drop quantize))
 {
 	remove_images() if $what eq 'use';
 	my $started = time;
@@ -38,6 +40,9 @@ for my $what (qw(load use drop))
 	$duration{$what} = time - $started;
 	note sprintf('%s takes %.0f ms', $what, 1000 * $duration{$what});
 }
+
+my $small = $node->safe_psql('postgres', sprintf($embed, 'small'));
+$node->safe_psql('postgres', "SELECT lepton_drop_model('small')");
 
 # Images are a cache: without them the next use builds one.
 sub remove_images
@@ -63,10 +68,10 @@ my (%killed, %completed);
 my @wrong;
 for my $i (1 .. $kills)
 {
-	my $what = (qw(load drop use))[$i % 3];
+	my $what = (qw(load drop use quantize))[$i % 4];
 	my $there = $node->safe_psql('postgres', "SELECT count(*) FROM lepton_models WHERE name = 'victim'");
 	if ($what eq 'load' && $there) { $node->safe_psql('postgres', $statement{drop}); }
-	if ($what ne 'load' && !$there) { $node->safe_psql('postgres', $statement{load}); }
+	if ($what =~ /drop|use/ && !$there) { $node->safe_psql('postgres', $statement{load}); }
 	remove_images() if $what eq 'use';
 
 	my $session = Lepton::Session->new($node);
@@ -80,7 +85,13 @@ for my $i (1 .. $kills)
 
 	if (!wait_ready()) { push @wrong, "$i $what: the server did not come back"; last; }
 	my $state = $node->safe_psql('postgres', "SELECT count(*), count(*) FILTER (WHERE NOT lepton_verify(name::text)) FROM lepton_models WHERE name <> 'victim'");
-	push @wrong, "$i $what: models $state" if $state ne '3|0';
+	if ($node->safe_psql('postgres', "SELECT count(*) FROM lepton_models WHERE name = 'small'"))
+	{
+		push @wrong, "$i $what: the compressed model answers otherwise" if $node->safe_psql('postgres', sprintf($embed, 'small')) ne $small;
+		push @wrong, "$i $what: the compressed model is damaged" if $state ne '4|0';
+		$node->safe_psql('postgres', "SELECT lepton_drop_model('small')");
+	}
+	elsif ($state ne '3|0') { push @wrong, "$i $what: models $state"; }
 	push @wrong, "$i $what: another answer" if answer($node) ne $answer;
 	push @wrong, "$i $what: the keeper answers otherwise" if $node->safe_psql('postgres', sprintf($embed, 'keeper')) ne $keeper;
 	$there = $node->safe_psql('postgres', "SELECT count(*) FROM lepton_models WHERE name = 'victim'");
@@ -98,7 +109,7 @@ for my $i (1 .. $kills)
 }
 is(join("\n", @wrong), '', "$kills kills: every model is whole or absent, every answer the same");
 ok(scalar(keys %killed) >= 1, 'some kills met their operation running: '
-		. join(', ', map { "$_ " . ($killed{$_} // 0) . " of " . (($killed{$_} // 0) + ($completed{$_} // 0)) } qw(load drop use)));
+		. join(', ', map { "$_ " . ($killed{$_} // 0) . " of " . (($killed{$_} // 0) + ($completed{$_} // 0)) } qw(load drop use quantize)));
 
 # Leftovers: images under temporary names, and images of models that are gone, are swept by the next load or build.
 $node->safe_psql('postgres', "SELECT lepton_drop_model(name::text) FROM lepton_models WHERE name = 'victim'");

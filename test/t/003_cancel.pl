@@ -34,6 +34,10 @@ my %statement = (
 	tokenize => "SELECT cardinality(lepton_tokenize(repeat(string_agg(body, ' '), 20), 'minilm')) FROM mail",
 	train => q{SELECT accuracy FROM lepton_train('victim', 'minilm', 'SELECT body, label FROM mail LIMIT 80')},
 	fit => q{SELECT accuracy FROM lepton_train('victim', 'tiny', 'SELECT body, label FROM mail, generate_series(1, 5)')},
+	quantize => q{SELECT count(*) FROM lepton_quantize('tiny', 'victim', sample => 'SELECT body FROM mail')},
+	'compress long' => q{SELECT count(*) FROM lepton_quantize('minilm', 'victim', sample => 'SELECT body FROM mail')},
+	compare => q{SELECT texts FROM lepton_compare('minilm', 'tiny', 'SELECT subject FROM mail')},
+	neighbours => q{SELECT neighbours FROM lepton_compare('tiny', 'tiny', 'SELECT subject || i FROM mail, generate_series(1, 40) i')},
 	verify => q{SELECT lepton_verify('minilm')});
 my @names = sort keys %statement;
 
@@ -82,7 +86,7 @@ for my $i (1 .. $cancels)
 	$session->ask('SELECT 1');
 	my $now = $session->ask(q{SELECT md5(lepton_embed('x', 'minilm')::text)});
 	push @wrong, "$what: afterwards the session answers $now $session->{err}" if $now ne $want;
-	if ($state eq '57014' && $what =~ /load|train|fit/)
+	if ($state eq '57014' && $what =~ /load|train|fit|quantize|compress/)
 	{
 		my $there = $other->ask("SELECT count(*) FROM lepton_models WHERE name = 'victim'");
 		push @wrong, "$what: the victim is there" if $there ne '0';
@@ -91,7 +95,7 @@ for my $i (1 .. $cancels)
 	$session->close if $what eq 'image';
 }
 is(join("\n", @wrong), '', "$cancels cancels: every session goes on");
-note sprintf('%-10s %3d cancelled while running, worst %.1f ms', $_, $hit{$_} // 0, $worst{$_} // 0) for @names;
+note sprintf('%-13s %3d cancelled while running, worst %.1f ms', $_, $hit{$_} // 0, $worst{$_} // 0) for @names;
 note sprintf('cancel latency of %d statements: p50 %.1f ms, p99 %.1f ms, max %.1f ms',
 	scalar(@latency), percentile(50, @latency), percentile(99, @latency), percentile(100, @latency));
 cmp_ok(scalar(@latency), '>=', $cancels / 4, 'enough statements were running when they were cancelled');
