@@ -4,7 +4,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE FUNCTION @extschema@.lepton_quantize(model text, new_name text, "precision" text DEFAULT 'auto', sample text DEFAULT NULL,
 		min_cosine real DEFAULT 0.999, min_agreement real DEFAULT 0.998)
-	RETURNS TABLE (name text, scheme text, error double precision, bytes_before bigint, bytes bigint)
+	RETURNS TABLE (name text, scheme text, error real, bytes_before bigint, bytes bigint)
 	AS 'MODULE_PATHNAME', 'lepton_quantize' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 50;
 COMMENT ON FUNCTION @extschema@.lepton_quantize(text, text, text, text, real, real) IS
 	'make a compressed copy of a model, judged by the texts of a sample query';

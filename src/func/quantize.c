@@ -150,7 +150,7 @@ put_layers(ReturnSetInfo *rsinfo, const LepCompressResult *result)
 
 		values[0] = CStringGetTextDatum(layer->name);
 		values[1] = CStringGetTextDatum(lep_scheme_name(layer->scheme));
-		values[2] = Float8GetDatum(layer->error);
+		values[2] = Float4GetDatum((float4) layer->error);
 		values[3] = Int64GetDatum((int64) layer->bytes_before);
 		values[4] = Int64GetDatum((int64) layer->bytes);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
