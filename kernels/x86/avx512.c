@@ -32,7 +32,11 @@ const LepKernels lep_kernels_avx512 = SIMD_TABLE("avx512", "f32p32i8k2");
 const LepKernels lep_kernels_avx512vnni = SIMD_TABLE("avx512vnni", "f32p32i8k4");
 
 #undef NARROW_HALF
-#define NARROW_HALF &lep_avx512bf16_half
+#undef ATTENTION_HALF_SCRATCH
+#undef ATTENTION_HALF
+#define NARROW_HALF			   &lep_avx512bf16_half
+#define ATTENTION_HALF_SCRATCH lep_avx512bf16_attention_scratch
+#define ATTENTION_HALF		   lep_avx512bf16_attention
 const LepKernels lep_kernels_avx512bf16 = SIMD_TABLE("avx512bf16", "f32p32i8k4bf16k2");
 
 #ifdef __clang__

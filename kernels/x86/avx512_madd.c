@@ -12,6 +12,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #endif
 
+#include "avx512_gelu.h"
 #include "avx512_narrow.h"
 
 #define MULTIPLY(a, b, c) "vpmaddwd " b ", " a ", %%zmm31\n\tvpaddd %%zmm31, " c ", " c "\n\t"
@@ -24,6 +25,7 @@
 
 #define NARROW_BITS 8
 #define NARROW_TILE tile
+#define NARROW_GELU v_gelu_narrow
 #define ROW_ZERO	0
 
 typedef int16_t ROW_T;
