@@ -155,7 +155,10 @@ lep_compression_takes(const LepCompression *c, uint32_t i)
 		   graph->slots[op->slots[0]].cols <= LEP_I8_INPUTS_MAX;
 }
 
-/* Compress the tables of an embedding. */
+/*
+ * Compress the tables of an embedding.  Rounding errors of the small ones, whose rows are added to many
+ * tokens, do not average out, so these keep 16 bits.
+ */
 static LepStatus
 press_tables(LepCompression *c, const LepOp *op, LepScheme scheme)
 {
@@ -163,8 +166,9 @@ press_tables(LepCompression *c, const LepOp *op, LepScheme scheme)
 
 	for (uint32_t i = 0; i < 3 && status == LEP_OK; i++)
 		if (op->slots[i] != LEP_NO_SLOT)
-			status = lep_sample_table(&c->sample, op, i, scheme, c->arena, &c->plain.tables,
-									  &c->pressed.tables, &c->stored[op->slots[i]]);
+			status = lep_sample_table(
+				&c->sample, op, i, i > 0 && scheme == LEP_SCHEME_I8 ? LEP_SCHEME_F16 : scheme,
+				c->arena, &c->plain.tables, &c->pressed.tables, &c->stored[op->slots[i]]);
 	return status;
 }
 

@@ -2,9 +2,6 @@
  * compress_fit.c: compresses one linear: tries how far outliers of its inputs are moved into
  * its weights and which kind of narrowing suits it, by the error of its outputs on the
  * sample; then rounds its weights.  It knows no graph and no files.
- *
- * Moving outliers: x w^T = (x / s) (s w)^T for any s > 0.  SmoothQuant (arXiv:2211.10438) takes
- * s = max |x|^a / max |w|^(1 - a) for each input; which a is best is measured.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <math.h>
@@ -13,11 +10,9 @@
 
 #include "compress_parts.h"
 
-#define TRIAL_ROWS 384	 /* rows of the sample on which choices are measured */
-#define GRAM_ROWS  512	 /* rows of the sample narrowed at once */
-#define LEAST	   1e-5f /* of the largest: smaller inputs and weights count as that */
-#define SPREAD	   1e4f	 /* most that one input is scaled beside the mean */
-#define GAIN	   0.98	 /* a later scheme must be that much better */
+#define TRIAL_ROWS 384	/* rows of the sample on which choices are measured */
+#define GRAM_ROWS  512	/* rows of the sample narrowed at once */
+#define GAIN	   0.98 /* a later scheme must be that much better */
 
 static const float strengths[] = {0, 0.25f, 0.4f, 0.5f, 0.6f, 0.75f}; /* a; 0: all s are 1 */
 
@@ -30,7 +25,8 @@ typedef struct Fit
 	float *x;			/* [n, cols]: the trial's inputs ... */
 	float *y;			/* [n, rows]: ... and their outputs */
 	float *narrow;		/* [most rows, cols] */
-	float *found;		/* [n, rows] */
+	float *exact;		/* [n, rows]: outputs with exact weights ... */
+	float *found;		/* [n, rows]: ... and with rounded ones */
 	float *x_top;		/* [cols]: largest inputs */
 	float *w_top;		/* [cols]: largest weights of an input */
 	float *x_mean;		/* [cols] */
@@ -48,7 +44,7 @@ typedef struct Fit
 typedef struct Choice
 {
 	LepScheme scheme;
-	float strength;
+	bool scaled; /* inputs are */
 	double error;
 } Choice;
 
@@ -122,46 +118,12 @@ measure(const Fit *fit, const LepPressed *stored, const float *value, double *er
 	return status;
 }
 
-/* Largest of v[n]. */
-static float
-largest(const float *v, size_t n)
-{
-	float top = 0;
-
-	for (size_t i = 0; i < n; i++)
-		top = v[i] > top ? v[i] : top;
-	return top;
-}
-
-/* Set input_scale for a strength, and the weights that belong to it. */
+/* Divide the weights by the scales of their inputs. */
 static void
-scale_inputs(Fit *fit, float strength)
+scale_weights(Fit *fit)
 {
 	size_t cols = fit->f->cols;
-	float x_least = LEAST * largest(fit->x_top, cols);
-	float w_least = LEAST * largest(fit->w_top, cols);
-	double mean = 0;
 
-	for (size_t k = 0; k < cols; k++)
-		fit->input_scale[k] = 1;
-	if (strength > 0 && x_least > 0 && w_least > 0)
-	{
-		for (size_t k = 0; k < cols; k++)
-		{
-			float x = fit->x_top[k] > x_least ? fit->x_top[k] : x_least;
-			float w = fit->w_top[k] > w_least ? fit->w_top[k] : w_least;
-
-			fit->input_scale[k] = powf(w, 1 - strength) / powf(x, strength);
-			mean += log(fit->input_scale[k]) / (double) cols;
-		}
-		for (size_t k = 0; k < cols; k++)
-		{
-			float s = (float) (fit->input_scale[k] / exp(mean));
-
-			s = s > 1 / SPREAD ? s : 1 / SPREAD;
-			fit->input_scale[k] = s < SPREAD ? s : SPREAD;
-		}
-	}
 	for (size_t row = 0; row < fit->f->rows; row++)
 		for (size_t k = 0; k < cols; k++)
 			fit->scaled[row * cols + k] = fit->f->w[row * cols + k] / fit->input_scale[k];
@@ -196,20 +158,25 @@ view_of(const Fit *fit, const Choice *choice)
 	stored.cols = fit->f->cols;
 	stored.scale = fit->scale;
 	stored.zero = choice->scheme == LEP_SCHEME_I8_FULL ? fit->zero : NULL;
-	stored.input_scale = choice->strength > 0 ? fit->input_scale : NULL;
+	stored.input_scale = choice->scaled ? fit->input_scale : NULL;
 	return stored;
 }
 
-/* Measure one scheme and strength with plainly rounded weights. */
+/*
+ * Measure one scheme at the present scales of inputs, with plainly rounded weights; the error that these make
+ * counts as much as evening out will leave of it.
+ */
 static LepStatus
 try(Fit *fit, Choice *choice)
 {
 	const LepFit *f = fit->f;
 	LepGrid grid = grid_of(fit, choice->scheme);
 	LepPressed stored = view_of(fit, choice);
+	double inputs = 0;
+	double weights = 0;
 	LepStatus status;
 
-	scale_inputs(fit, choice->strength);
+	scale_weights(fit);
 	status =
 		lep_grid_fit(fit->press, &grid, stored.zero, fit->scaled, f->rows, f->cols, NULL, true);
 	if (status == LEP_OK)
@@ -217,31 +184,78 @@ try(Fit *fit, Choice *choice)
 	if (status != LEP_OK)
 		return status;
 	lep_grid_value(&grid, fit->q, f->rows, f->cols, fit->value);
-	return measure(fit, &stored, fit->value, &choice->error);
+	lep_pressed_input(fit->press, &stored, fit->x, f->cols, fit->n, fit->narrow);
+	status = multiply(fit, fit->narrow, fit->scaled, fit->exact);
+	if (status == LEP_OK)
+		status = multiply(fit, fit->narrow, fit->value, fit->found);
+	for (size_t i = 0; i < fit->n * f->rows; i++)
+	{
+		double input = (double) fit->exact[i] - fit->y[i];
+		double weight = (double) fit->found[i] - fit->exact[i];
+
+		inputs += input * input;
+		weights += weight * weight;
+	}
+	choice->error = fit->power > 0 ? (inputs + LEP_EVENED * weights) / fit->power : 0;
+	if (!isfinite(choice->error))
+		choice->error = HUGE_VAL;
+	return status;
 }
 
-/* Find the best scheme and strength. */
+/* Find the best scales of inputs for a scheme; best_scale[cols] gets them. */
 static LepStatus
-choose(Fit *fit, Choice *best)
+choose_scales(Fit *fit, Choice *best, float *best_scale)
 {
-	*best = (Choice){.error = HUGE_VAL};
+	size_t cols = fit->f->cols;
+	size_t n = sizeof(strengths) / sizeof(strengths[0]);
+
+	for (size_t i = 0; i <= n; i++)
+	{
+		Choice choice = {best->scheme, i > 0, HUGE_VAL};
+		LepStatus status = LEP_OK;
+
+		if (i < n)
+			lep_balance_start(fit->x_top, fit->w_top, cols, strengths[i], fit->input_scale);
+		else
+		{
+			memcpy(fit->input_scale, best_scale, cols * sizeof(float));
+			status = lep_balance(fit->press, fit->f, fit->x, fit->n,
+								 best->scheme == LEP_SCHEME_I8_SYMMETRIC, fit->input_scale);
+		}
+		if (status == LEP_OK)
+			status = try(fit, &choice);
+		if (status != LEP_OK)
+			return status;
+		if (i > 0 && !(choice.error < best->error))
+			continue;
+		*best = choice;
+		memcpy(best_scale, fit->input_scale, cols * sizeof(float));
+	}
+	return LEP_OK;
+}
+
+/* Find the best scheme and its scales of inputs. */
+static LepStatus
+choose(Fit *fit, LepArena *scratch, Choice *best)
+{
+	size_t cols = fit->f->cols;
+	float *best_scale = lep_arena_array(scratch, 2 * cols, sizeof(float));
+
+	if (best_scale == NULL)
+		return lep_press_no_memory(fit->press);
 	for (size_t i = 0; i < fit->f->n_schemes; i++)
 	{
-		Choice own = {.error = HUGE_VAL};
+		Choice own = {fit->f->schemes[i], false, HUGE_VAL};
+		LepStatus status = choose_scales(fit, &own, best_scale + cols);
 
-		for (size_t j = 0; j < sizeof(strengths) / sizeof(strengths[0]); j++)
-		{
-			Choice choice = {fit->f->schemes[i], strengths[j], HUGE_VAL};
-			LepStatus status = try(fit, &choice);
-
-			if (status != LEP_OK)
-				return status;
-			if (j == 0 || choice.error < own.error)
-				own = choice;
-		}
-		if (i == 0 || own.error < GAIN * best->error)
-			*best = own;
+		if (status != LEP_OK)
+			return status;
+		if (i > 0 && !(own.error < GAIN * best->error))
+			continue;
+		*best = own;
+		memcpy(best_scale, best_scale + cols, cols * sizeof(float));
 	}
+	memcpy(fit->input_scale, best_scale, cols * sizeof(float));
 	return LEP_OK;
 }
 
@@ -383,7 +397,7 @@ store(Fit *fit, const Choice *choice, const float *mean, LepArena *arena, LepPre
 	if (f->bias != NULL)
 		stored->bias = keep(arena, f->bias, f->rows);
 	if (data == NULL || stored->scale == NULL || (grid.zero != NULL && stored->zero == NULL) ||
-		(choice->strength > 0 && stored->input_scale == NULL) ||
+		(choice->scaled && stored->input_scale == NULL) ||
 		(f->bias != NULL && stored->bias == NULL))
 		return lep_press_no_memory(fit->press);
 	for (size_t i = 0; i < n && four; i += 2)
@@ -411,17 +425,17 @@ fit_integers(Fit *fit, LepArena *scratch, LepArena *arena, LepPressed *stored, d
 	float *moment = lep_arena_array(scratch, f->cols, sizeof(float));
 	float *mean = lep_arena_array(scratch, f->cols, sizeof(float));
 	LepGrid grid;
-	Choice choice;
+	Choice choice = {f->schemes[0], false, 0};
 	LepStatus status;
 
 	if (moment == NULL || mean == NULL)
 		return lep_press_no_memory(fit->press);
 	status = look(fit);
 	if (status == LEP_OK)
-		status = choose(fit, &choice);
+		status = choose(fit, scratch, &choice);
 	if (status != LEP_OK)
 		return status;
-	scale_inputs(fit, choice.strength);
+	scale_weights(fit);
 	moments(fit, moment);
 	grid = grid_of(fit, choice.scheme);
 	*stored = view_of(fit, &choice);
@@ -487,6 +501,7 @@ make_room(Fit *fit, LepArena *arena)
 		return false;
 	fit->x = lep_arena_array(arena, fit->n * f->cols, sizeof(float));
 	fit->y = lep_arena_array(arena, fit->n * f->rows, sizeof(float));
+	fit->exact = lep_arena_array(arena, fit->n * f->rows, sizeof(float));
 	fit->found = lep_arena_array(arena, fit->n * f->rows, sizeof(float));
 	fit->narrow = lep_arena_array(arena, n * f->cols, sizeof(float));
 	fit->x_top = lep_arena_array(arena, f->cols, sizeof(float));
@@ -499,10 +514,10 @@ make_room(Fit *fit, LepArena *arena)
 	fit->zero = lep_arena_array(arena, f->rows, sizeof(float));
 	fit->input_scale = lep_arena_array(arena, f->cols, sizeof(float));
 	fit->scratch = lep_arena_alloc(arena, scratch);
-	return fit->x != NULL && fit->y != NULL && fit->found != NULL && fit->narrow != NULL &&
-		   fit->x_top != NULL && fit->w_top != NULL && fit->x_mean != NULL && fit->scaled != NULL &&
-		   fit->value != NULL && fit->q != NULL && fit->scale != NULL && fit->zero != NULL &&
-		   fit->input_scale != NULL && fit->scratch != NULL;
+	return fit->x != NULL && fit->y != NULL && fit->found != NULL && fit->exact != NULL &&
+		   fit->narrow != NULL && fit->x_top != NULL && fit->w_top != NULL && fit->x_mean != NULL &&
+		   fit->scaled != NULL && fit->value != NULL && fit->q != NULL && fit->scale != NULL &&
+		   fit->zero != NULL && fit->input_scale != NULL && fit->scratch != NULL;
 }
 
 /* Compress a linear in the best of the given ways. */

@@ -130,6 +130,17 @@ typedef struct LepFit
 	size_t n_schemes;
 } LepFit;
 
+/* compress_balance.c: scales of inputs */
+
+/* What GPTQ leaves of the squared error of plainly rounded weights, roughly. */
+#define LEP_EVENED 0.3
+
+/* s[n]: scales of inputs by SmoothQuant's rule, from the largest inputs and weights of each. */
+void lep_balance_start(const float *x_top, const float *w_top, size_t n, float strength, float *s);
+/* Lower the error that is expected with s[cols]; x[n, cols] are inputs. */
+LepStatus lep_balance(const LepPress *press, const LepFit *fit, const float *x, size_t n,
+					  bool symmetric, float *s);
+
 /* Compress a linear in the best of the fit's ways; *error is relative and squared. */
 LepStatus lep_fit_linear(const LepPress *press, const LepFit *fit, LepArena *arena,
 						 LepPressed *stored, double *error);
