@@ -239,16 +239,15 @@ lep_ref_from_bf16(uint16_t bits)
 float
 lep_ref_from_f16(uint16_t bits)
 {
-	int exponent = bits >> 10 & 31;
-	int fraction = bits & 1023;
+	uint32_t wide = (uint32_t) (bits & 0x7fff) << 13;
 	float x;
 
-	if (exponent == 31)
-		x = fraction ? NAN : INFINITY;
-	else if (exponent == 0)
-		x = ldexpf((float) fraction, -24);
-	else
-		x = ldexpf((float) (fraction + 1024), exponent - 25);
+	/* exponents move from a bias of 15 to one of 127; infinity and NaN keep the highest */
+	if ((bits & 0x7c00) == 0x7c00)
+		wide |= 0x7f800000;
+	memcpy(&x, &wide, sizeof(x));
+	if ((bits & 0x7c00) != 0x7c00)
+		x *= 0x1p112f;
 	return bits & 0x8000 ? -x : x;
 }
 

@@ -2,105 +2,16 @@
  * test_kernels.c: every operator of every instruction set that runs here
  * against the reference, over all small shapes and some real ones; equal bits
  * whatever the neighbours; odd strides, unaligned arrays, NaN and infinity.
- * Every array ends where a page without access begins: no overrun goes unseen,
- * not even one of assembly.
  */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "../../kernels/lepton_kernels.h"
+#include "kernel_arrays.h"
 #include "testing.h"
 
-#define EPS 1.1920929e-7
-
 static const LepKernels *ref;
-static uint64_t seed = 88172645463325252u;
-
-/* Return a pseudo-random number in [-1, 1). */
-static float
-noise(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (float) ((double) (seed >> 11) / 4503599627370496.0 - 1.0);
-}
-
-/* Live arrays and their mappings. */
-static struct
-{
-	void *array;
-	char *map;
-	size_t bytes;
-} blocks[64];
-
-/* Allocate bytes, as close before a forbidden page as the alignment allows; free with drop(). */
-static void *
-guarded(size_t bytes, size_t alignment)
-{
-	size_t page = (size_t) sysconf(_SC_PAGESIZE);
-	size_t room = (bytes + page - 1) / page * page;
-	char *map = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t i = 0;
-
-	while (blocks[i].map)
-		i++;
-	if (map == MAP_FAILED || mprotect(map + room, page, PROT_NONE) != 0)
-	{
-		printf("FAILED: out of memory\n");
-		exit(1);
-	}
-	blocks[i].map = map;
-	blocks[i].bytes = room + page;
-	blocks[i].array = map + (room - bytes) / alignment * alignment;
-	return blocks[i].array;
-}
-
-/* Free what guarded() gave. */
-static void
-drop(void *array)
-{
-	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
-		if (blocks[i].map && blocks[i].array == array)
-		{
-			munmap(blocks[i].map, blocks[i].bytes);
-			blocks[i].map = NULL;
-			return;
-		}
-}
-
-/* Allocate n floats of noise, aligned as floats are; free with drop(). */
-static float *
-array(size_t n)
-{
-	float *a = guarded(n * sizeof(float), sizeof(float));
-
-	for (size_t i = 0; i < n; i++)
-		a[i] = noise();
-	return a;
-}
-
-/* Return memory aligned for packed weights and scratch; free with drop(). */
-static void *
-aligned(size_t bytes)
-{
-	return guarded(bytes, LEP_ALIGN);
-}
-
-/* Return the distance of a and b in units of tolerance; NaN and infinities must agree. */
-static double
-distance(double a, double b, double tolerance)
-{
-	if (isnan(a) || isnan(b))
-		return isnan(a) && isnan(b) ? 0.0 : INFINITY;
-	if (a == b)
-		return 0.0;
-	return fabs(a - b) / tolerance;
-}
 
 /* One linear product with its arrays. */
 typedef struct Case
@@ -573,20 +484,33 @@ test_widen(const LepKernels *k)
 static void
 test_embed(const LepKernels *k)
 {
-	for (int form = 0; form < 48; form++)
+	enum
+	{
+		ROWS = 30
+	};
+
+	for (int form = 0; form < 64; form++)
 		for (size_t d = 5; d <= 100; d += 19)
 		{
-			float *table = array(30 * d), *gamma = array(d), *beta = array(d);
+			LepDtype dtype = (LepDtype) (form & 3);
+			size_t scales = dtype == LEP_I8 ? ROWS * sizeof(float) : 0;
+			size_t bytes = ROWS * d * lep_dtype_size(dtype);
+			char *table = guarded(scales + bytes, sizeof(float));
+			float *gamma = array(d), *beta = array(d);
 			float *got = array(6 * d), *want = array(6 * d);
-			uint16_t *half = guarded(30 * d * sizeof(uint16_t), sizeof(uint16_t));
 			int32_t ids[6], positions[6], types[6];
-			LepDtype dtype = (LepDtype) (form % 3);
 			LepEmbed a = {.ids = ids,
 						  .positions = positions,
 						  .types = form & 8 ? types : NULL,
+						  .word = table,
+						  .position = form & 32 ? NULL : table,
+						  .type = form & 4 ? table : NULL,
 						  .word_dtype = dtype,
 						  .position_dtype = dtype,
 						  .type_dtype = dtype,
+						  .word_rows = ROWS,
+						  .position_rows = ROWS,
+						  .type_rows = ROWS,
 						  .gamma = form & 16 ? gamma : NULL,
 						  .beta = beta,
 						  .eps = 1e-5f,
@@ -594,17 +518,21 @@ test_embed(const LepKernels *k)
 						  .d = d};
 			double worst = 0.0;
 
-			for (size_t i = 0; i < 30 * d; i++)
-				half[i] = (uint16_t) (0x3000 + (i * 977) % 0x900 + (i % 2 << 15));
+			for (size_t i = 0; i < scales / sizeof(float); i++)
+				((float *) table)[i] = noise() / 127.0f;
+			for (size_t i = 0; i < ROWS * d; i++)
+				if (dtype == LEP_F32)
+					((float *) table)[i] = noise();
+				else if (dtype == LEP_I8)
+					((int8_t *) table)[scales + i] = (int8_t) (i * 977 % 256 - 128);
+				else
+					((uint16_t *) table)[i] = (uint16_t) (0x3000 + i * 977 % 0x900 + (i % 2 << 15));
 			for (int i = 0; i < 6; i++)
 			{
-				ids[i] = (i * 7 + form) % 30;
+				ids[i] = i == 0 ? ROWS - 1 : (i * 7 + form) % ROWS;
 				positions[i] = i;
 				types[i] = i & 1;
 			}
-			a.word = dtype == LEP_F32 ? (const void *) table : half;
-			a.position = form & 32 ? NULL : a.word;
-			a.type = form & 4 ? a.word : NULL;
 			a.out = got;
 			k->embed(&a);
 			a.out = want;
@@ -617,7 +545,6 @@ test_embed(const LepKernels *k)
 			drop(beta);
 			drop(got);
 			drop(want);
-			drop(half);
 		}
 }
 
