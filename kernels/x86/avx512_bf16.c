@@ -75,6 +75,36 @@ v_add_pairs(VF sum, VF pairs)
 	return sum;
 }
 
+/*
+ * Define name(): reduce 16 registers to one, whose lane i is register i's result.  Every register is reduced in the
+ * same order: quarters of its four 128-bit parts, then the parts.
+ */
+#define REDUCE_ROWS(name, op)                                                                 \
+	static inline VF name(const VF r[W])                                                      \
+	{                                                                                         \
+		VF quad[4], half[2];                                                                  \
+                                                                                              \
+		UNROLL for (int i = 0; i < 4; i++)                                                    \
+		{                                                                                     \
+			const VF *q = r + 4 * i;                                                          \
+			VF a = op(_mm512_unpacklo_ps(q[0], q[1]), _mm512_unpackhi_ps(q[0], q[1]));        \
+			VF b = op(_mm512_unpacklo_ps(q[2], q[3]), _mm512_unpackhi_ps(q[2], q[3]));        \
+                                                                                              \
+			quad[i] = op(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));       \
+		}                                                                                     \
+		UNROLL for (int i = 0; i < 2; i++)                                                    \
+		{                                                                                     \
+			VF a = quad[2 * i], b = quad[2 * i + 1];                                          \
+                                                                                              \
+			half[i] = op(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd)); \
+		}                                                                                     \
+		return op(_mm512_shuffle_f32x4(half[0], half[1], 0x88),                               \
+				  _mm512_shuffle_f32x4(half[0], half[1], 0xdd));                              \
+	}
+
+REDUCE_ROWS(v_highest_rows, v_max)
+REDUCE_ROWS(v_sum_rows, v_add)
+
 static inline VF
 v_raise(VF p, VF t)
 {
