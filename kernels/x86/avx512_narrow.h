@@ -5,8 +5,9 @@
 #ifndef LEPTON_X86_AVX512_NARROW_H
 #define LEPTON_X86_AVX512_NARROW_H
 
-#include "../simd_panel.inc"
 #include "avx512_vector.h"
+
+#include "../simd_panel.inc"
 
 extern const LepNarrow lep_avx512_i8; /* AVX-512 without VNNI */
 extern const LepNarrow lep_avx512vnni_i8;
