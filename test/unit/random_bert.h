@@ -37,6 +37,9 @@ typedef struct TinyTensor
 	char name[128];
 	size_t rows, cols; /* cols 0: a vector */
 	double *values;
+	/* of compressed models, see narrow_bert.h */
+	char letter;		 /* of its scheme in a precision string, 0: stored as the spec says */
+	double *input_scale; /* [cols] or NULL */
 } TinyTensor;
 
 typedef struct TinyFile
@@ -55,6 +58,7 @@ typedef struct TinyModel
 	LepFile files[TINY_FILES];
 	LepFolder folder;
 	uint64_t random;
+	bool narrow; /* the formulas narrow the inputs of linears in int8 */
 } TinyModel;
 
 /* Next pseudo-random number (xorshift). */
@@ -85,8 +89,8 @@ tiny_tensor(TinyModel *m, const char *name, size_t rows, size_t cols, double cen
 }
 
 /* The tensor called name, whatever stands before it. */
-static inline const double *
-tiny_find(const TinyModel *m, const char *format, uint32_t layer)
+static inline const TinyTensor *
+tiny_find_tensor(const TinyModel *m, const char *format, uint32_t layer)
 {
 	char name[96];
 
@@ -97,10 +101,17 @@ tiny_find(const TinyModel *m, const char *format, uint32_t layer)
 		size_t want = strlen(name);
 
 		if (have >= want && strcmp(m->tensors[i].name + have - want, name) == 0)
-			return m->tensors[i].values;
+			return &m->tensors[i];
 	}
 	printf("no tensor %s\n", name);
 	exit(2);
+}
+
+/* Its values. */
+static inline const double *
+tiny_find(const TinyModel *m, const char *format, uint32_t layer)
+{
+	return tiny_find_tensor(m, format, layer)->values;
 }
 
 /* Write x, which both have exactly, as dtype. */
@@ -390,10 +401,38 @@ static inline void
 tiny_free(TinyModel *m)
 {
 	for (size_t i = 0; i < m->n_tensors; i++)
+	{
 		free(m->tensors[i].values);
+		free(m->tensors[i].input_scale);
+	}
 	for (size_t i = 0; i < m->folder.n_files; i++)
 		free(m->bytes[i].bytes);
 	free(m);
+}
+
+/* to[d] = x[d] as a linear in int8 sees it, see LepNarrow */
+static inline void
+tiny_narrow(const TinyTensor *t, const double *x, double *to, size_t d)
+{
+	bool symmetric = t->letter == 's';
+	double low = INFINITY;
+	double high = -INFINITY;
+	double scale;
+
+	for (size_t k = 0; k < d; k++)
+	{
+		to[k] = x[k] * (t->input_scale != NULL ? t->input_scale[k] : 1);
+		low = fmin(low, to[k]);
+		high = fmax(high, to[k]);
+	}
+	scale = symmetric ? fmax(high, -low) / 127 : (high - low) / 255;
+	low = symmetric ? 0 : low;
+	for (size_t k = 0; k < d; k++)
+	{
+		if (scale > 0)
+			to[k] = low + scale * rint((to[k] - low) / scale);
+		to[k] /= t->input_scale != NULL ? t->input_scale[k] : 1;
+	}
 }
 
 /* y[d_out] = w[d_out, d_in] * x[d_in] + bias[d_out] */
@@ -402,11 +441,19 @@ tiny_times(const TinyModel *m, const char *name, uint32_t layer, const double *x
 		   double *y, size_t d_out)
 {
 	char full[128];
+	const TinyTensor *t;
 	const double *w;
 	const double *bias;
+	double *narrowed = malloc(d_in * sizeof(double));
 
 	snprintf(full, sizeof(full), "%s.weight", name);
-	w = tiny_find(m, full, layer);
+	t = tiny_find_tensor(m, full, layer);
+	w = t->values;
+	if (m->narrow && t->letter != 0 && strchr("saz4", t->letter) != NULL)
+	{
+		tiny_narrow(t, x, narrowed, d_in);
+		x = narrowed;
+	}
 	snprintf(full, sizeof(full), "%s.bias", name);
 	bias = tiny_find(m, full, layer);
 	for (size_t i = 0; i < d_out; i++)
@@ -415,6 +462,7 @@ tiny_times(const TinyModel *m, const char *name, uint32_t layer, const double *x
 		for (size_t j = 0; j < d_in; j++)
 			y[i] += w[i * d_in + j] * x[j];
 	}
+	free(narrowed);
 }
 
 /* x[d] = layer norm of x */
