@@ -37,6 +37,7 @@ list_levels(Level levels[])
 	levels[n++] = (Level){&lep_kernels_avx512bf16, cpu.avx512bf16, cpu.amd};
 	levels[n++] = (Level){&lep_kernels_avx512vnni, cpu.avx512vnni, true};
 	levels[n++] = (Level){&lep_kernels_avx512, cpu.avx512, true};
+	levels[n++] = (Level){&lep_kernels_avxvnni, cpu.avxvnni, true};
 	levels[n++] = (Level){&lep_kernels_avx2, cpu.avx2, true};
 #elif defined(__aarch64__)
 	levels[n++] = (Level){&lep_kernels_neon, true, true};

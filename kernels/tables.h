@@ -11,6 +11,7 @@ extern const LepKernels lep_kernels_reference;
 extern const LepKernels lep_kernels_portable;
 #if defined(__x86_64__)
 extern const LepKernels lep_kernels_avx2;
+extern const LepKernels lep_kernels_avxvnni;
 extern const LepKernels lep_kernels_avx512;
 extern const LepKernels lep_kernels_avx512vnni;
 extern const LepKernels lep_kernels_avx512bf16;
