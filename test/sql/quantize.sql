@@ -35,6 +35,17 @@ SELECT count(*) > 0 AS rows FROM lepton_quantize('tiny', 'small2', sample => 'SE
 SELECT count(DISTINCT hash) FROM _lepton.lepton_model WHERE name IN ('small', 'small2');
 SELECT lepton_drop_model('small2');
 SELECT cardinality(lepton_embed('a', 'small')), lepton_verify('small');
+-- Its files can be carried elsewhere and loaded as they are.
+CREATE TABLE files AS SELECT path, part, data FROM _lepton.lepton_model_chunk WHERE model = (SELECT id FROM _lepton.lepton_model WHERE name = 'asymmetric');
+SELECT path, part FROM files ORDER BY path, part;
+SELECT name, "precision", parent, recipe FROM lepton_load_model('carried', 'files'::regclass);
+SELECT count(DISTINCT hash), bool_and(lepton_embed('lunch', name::text) = lepton_embed('lunch', 'asymmetric')) AS same FROM _lepton.lepton_model WHERE name IN ('asymmetric', 'carried');
+SELECT lepton_drop_model('carried');
+UPDATE files SET data = convert_to(replace(convert_from(data, 'UTF8'), 'i8_asymmetric', 'i9'), 'UTF8') WHERE path = 'lepton.json';
+SELECT lepton_load_model('damaged', 'files'::regclass);
+DELETE FROM files WHERE path = 'lepton.json';
+SELECT lepton_load_model('damaged', 'files'::regclass);
+DROP TABLE files;
 -- The built-in sample; what comes out serves like any other model.
 SELECT count(*) > 0 AS rows FROM lepton_quantize('tiny', 'builtin');
 SELECT recipe ~ 'texts => \d+' AS recipe FROM lepton_models WHERE name = 'builtin';

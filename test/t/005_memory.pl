@@ -1,5 +1,5 @@
 # Fifty sessions with one model: the weights are in memory once, and each session adds little of its own.
-# Prints the figures; asserts loose bounds (bench/first_answer.py measures).
+# A compressed model takes a quarter. Prints the figures; asserts loose bounds (bench/first_answer.py measures).
 use strict;
 use warnings;
 use lib $ENV{PERL5LIB} ? () : 't';
@@ -55,5 +55,19 @@ $one->ask(q{SELECT sum((lepton_embed('text number ' || i, 'minilm'))[1]) FROM ge
 $one->ask(q{DO $$ BEGIN FOR i IN 1..200 LOOP BEGIN PERFORM lepton_embed('x', 'none'); EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $$});
 cmp_ok(kilobytes($one->{pid}, 'Anonymous') - $before, '<', 2048, 'calls and errors leave no memory behind');
 $_->close for @all, $plain;
+
+# A compressed model is a quarter, on disk, in the image and in memory.
+$node->safe_psql('postgres', q{SELECT count(*) FROM lepton_quantize('minilm', 'small', 'i8_asymmetric',
+	sample => 'SELECT ''text number '' || i FROM generate_series(1, 40) i')});
+my $session = Lepton::Session->new($node);
+$session->ask(q{SELECT md5(lepton_embed(repeat('the invoice is overdue ', 100), 'small')::text)});
+my $own = kilobytes($session->{pid}, 'Anonymous') - $baseline;
+$session->close;
+my ($small) = sort { $a <=> $b } map { -s $_ } grep { !/stats$/ } glob($node->data_dir . '/base/*/pgsql_tmp_lepton*');
+my $bytes = $node->safe_psql('postgres', q{SELECT bytes FROM lepton_models WHERE name = 'small'});
+note sprintf('compressed: files %.1f MB, image %.1f MB, own memory of a session %.2f MB', $bytes / 1e6, $small / 1e6, $own / 1024);
+cmp_ok($bytes, '<', 24e6, 'the files of a compressed model are a quarter');
+cmp_ok($small, '<', 25e6, 'its image is a quarter');
+cmp_ok($own, '<', 8 * 1024, 'a session adds less than 8 MB');
 $node->stop;
 done_testing();
