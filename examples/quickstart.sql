@@ -1,4 +1,4 @@
--- A tour: load a model, search real e-mails by meaning, learn to tell spam from ham, tag new mail as it arrives.
+-- A tour: load a model, search real e-mails by meaning, learn to tell spam from ham, tag new mail as it arrives, compress the model.
 -- Run by examples/quickstart, or by hand in the root of the clone: psql -v model=/path/to/folder -f examples/quickstart.sql
 
 \set QUIET on
@@ -68,4 +68,10 @@ SELECT tag, left(subject, 70) AS subject FROM inbox ORDER BY id LIMIT 12;
 SELECT count(*) AS new_mail, count(*) FILTER (WHERE i.tag = s.label) AS right_tag,
 	round(avg((i.tag = s.label)::int), 3) AS accuracy
 FROM inbox i JOIN sample s USING (id);
+
+\echo '== A copy of the model that is smaller and faster, and what it changes'
+SELECT scheme, count(*) AS operators, pg_size_pretty(sum(bytes_before)) AS before, pg_size_pretty(sum(bytes)) AS after
+FROM lepton_quantize('minilm', 'minilm_small', sample => 'SELECT body FROM mail ORDER BY id LIMIT 100') GROUP BY scheme;
+SELECT texts, cosine_mean, cosine_min, neighbours, round(speed::numeric, 1) AS times_faster
+FROM lepton_compare('minilm', 'minilm_small', 'SELECT subject FROM mail');
 SELECT name, task, parent, pg_size_pretty(bytes) AS size FROM lepton_models ORDER BY loaded_at;
