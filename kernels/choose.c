@@ -40,6 +40,10 @@ list_levels(Level levels[])
 	levels[n++] = (Level){&lep_kernels_avxvnni, cpu.avxvnni, true};
 	levels[n++] = (Level){&lep_kernels_avx2, cpu.avx2, true};
 #elif defined(__aarch64__)
+	LepCpuFeatures cpu = lep_cpu_features();
+
+	levels[n++] = (Level){&lep_kernels_neoni8mm, cpu.i8mm, true};
+	levels[n++] = (Level){&lep_kernels_neondot, cpu.dotprod, true};
 	levels[n++] = (Level){&lep_kernels_neon, true, true};
 #endif
 	if (lep_kernels_blas())

@@ -18,6 +18,8 @@ extern const LepKernels lep_kernels_avx512bf16;
 #endif
 #if defined(__aarch64__)
 extern const LepKernels lep_kernels_neon;
+extern const LepKernels lep_kernels_neondot;
+extern const LepKernels lep_kernels_neoni8mm;
 #endif
 
 /* The BLAS table once lep_blas_load() has succeeded, else NULL. */

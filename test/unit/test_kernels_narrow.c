@@ -582,8 +582,7 @@ test_rows_i8(const LepKernels *k)
 					  "%s i8 rows d_in %zu form %d kind %d: scale %.9g, not %.9g", k->isa, d, form,
 					  kind, got[d] / 255.0, want[d] / 255.0);
 				check(distance(got[bottom], want[bottom],
-							   2.0 * EPS * (fabs(offset) + (symmetric ? size : 0.0)) + 1e-44) <=
-						  1.0,
+							   2.0 * EPS * (fabs(offset) + 256.0 * scale) + 1e-44) <= 1.0,
 					  "%s i8 rows d_in %zu form %d kind %d: lowest %.9g, not %.9g", k->isa, d, form,
 					  kind, got[bottom], want[bottom]);
 				drop(packed);
