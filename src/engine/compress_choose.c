@@ -13,12 +13,13 @@
 /* A linear that could have more bits. */
 typedef struct Upgrade
 {
-	uint32_t op;	  /* the first that uses it */
-	LepPressed fewer; /* as it is */
-	LepPressed half;  /* in 16 bits */
-	double error;	  /* of its outputs in 16 bits */
-	double gain;	  /* of the mean cosine when it alone gets them */
-	double price;	  /* bytes that it then takes more */
+	uint32_t op;		/* the first that uses it */
+	LepPressed fewer;	/* as it is */
+	LepPressed half;	/* in 16 bits */
+	double error;		/* of its outputs in 16 bits ... */
+	double fewer_error; /* ... and as it is */
+	double gain;		/* of the mean cosine when it alone gets them */
+	double price;		/* bytes that it then takes more */
 	bool taken;
 } Upgrade;
 
@@ -82,6 +83,7 @@ measure_gains(Choice *choice, const LepFidelity *now)
 			seen[op->slots[0]] = true;
 			upgrade->op = i;
 			upgrade->fewer = *stored;
+			upgrade->fewer_error = c->errors[op->slots[0]];
 			choice->trial.tables = c->pressed.tables;
 			memcpy(choice->trial.memory, c->pressed.memory, c->sample.regions.total);
 			status = make_half(choice, upgrade);
@@ -125,6 +127,9 @@ set(Choice *choice, Upgrade *upgrade, LepScheme scheme)
 	const LepOp *op = &c->sample.graph->ops[upgrade->op];
 	LepPressed *stored = &c->stored[op->slots[0]];
 
+	c->errors[op->slots[0]] = scheme == LEP_SCHEME_F16	 ? upgrade->error
+							  : scheme == LEP_SCHEME_F32 ? 0
+														 : upgrade->fewer_error;
 	if (scheme == LEP_SCHEME_F16)
 	{
 		*stored = upgrade->half;

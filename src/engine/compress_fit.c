@@ -346,7 +346,7 @@ even_out(Fit *fit, const Choice *choice, const float *moment, float *mean, doubl
 		order_columns(moment, f->cols, order);
 		status = gather(fit, &stored, order, mean, xt, h);
 		if (status == LEP_OK)
-			status = lep_press_factor(press, h, f->cols, floats, fit->scratch);
+			status = lep_press_factor(press, h, f->cols, f->n, floats, fit->scratch);
 		if (status == LEP_OK)
 			status = lep_press_even(press, &grid, fit->scaled, f->rows, f->cols, h, order, q,
 									floats, fit->scratch);

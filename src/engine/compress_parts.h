@@ -100,11 +100,12 @@ LepStatus lep_press_product(const LepPress *press, const LepLinear *l, void *scr
 LepStatus lep_press_gram(const LepPress *press, const float *x, size_t n, size_t d,
 						 const uint32_t *order, float *xt, float *h, void *scratch);
 /*
- * h[d, d], of which the lower half counts, becomes its Cholesky factor L, h = L L^T;
+ * h[d, d] of n rows, of which the lower half counts, becomes its Cholesky factor L, h = L L^T;
  * what is missing to that is added to the diagonal.  panel: [2 * d, LEP_PANEL] + d of room.
  */
 #define LEP_PANEL 64
-LepStatus lep_press_factor(const LepPress *press, float *h, size_t d, float *panel, void *scratch);
+LepStatus lep_press_factor(const LepPress *press, float *h, size_t d, size_t n, float *panel,
+						   void *scratch);
 /*
  * q[rows, cols] = w[rows, cols] rounded so that (w - q) H (w - q)^T is small, where
  * H = L L^T in the order of columns order[cols]: GPTQ, arXiv:2210.17323, in the form of

@@ -12,10 +12,11 @@
 
 #include "compress_parts.h"
 
-#define BLOCK	  128 /* outputs that are packed at once */
-#define GRAM_ROWS 512 /* rows of x transposed at once */
-#define DAMPING	  0.01
-#define TRIES	  4 /* each with ten times the damping of the one before */
+#define BLOCK	  128  /* outputs that are packed at once */
+#define GRAM_ROWS 512  /* rows of x transposed at once */
+#define DAMPING	  0.01 /* share of the mean moment that is added to each ... */
+#define DOUBT	  0.1  /* ... and as much more of it as columns are to rows */
+#define TRIES	  4	   /* each with ten times the damping of the one before */
 #define STOP_ROWS 64
 
 /* Report that memory ran out. */
@@ -207,10 +208,10 @@ factor(const LepPress *press, float *h, size_t d, float *panel, bool *positive, 
 
 /* Factor second moments, made safe by a share of their mean on the diagonal. */
 LepStatus
-lep_press_factor(const LepPress *press, float *h, size_t d, float *panel, void *scratch)
+lep_press_factor(const LepPress *press, float *h, size_t d, size_t n, float *panel, void *scratch)
 {
 	double mean = 0;
-	double damping = DAMPING;
+	double damping = DAMPING + DOUBT * (double) d / (double) (n > 0 ? n : 1);
 
 	for (size_t i = 0; i < d; i++)
 	{
