@@ -59,6 +59,7 @@ $_->close for @all, $plain;
 # A compressed model is a quarter, on disk, in the image and in memory.
 $node->safe_psql('postgres', q{SELECT count(*) FROM lepton_quantize('minilm', 'small', 'i8_asymmetric',
 	sample => 'SELECT ''text number '' || i FROM generate_series(1, 40) i')});
+$node->safe_psql('postgres', q{SELECT lepton_embed('x', 'small')});
 my $session = Lepton::Session->new($node);
 $session->ask(q{SELECT md5(lepton_embed(repeat('the invoice is overdue ', 100), 'small')::text)});
 my $own = kilobytes($session->{pid}, 'Anonymous') - $baseline;
