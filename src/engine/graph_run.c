@@ -10,6 +10,7 @@
 #include "graph_run.h"
 
 #define STOP_ROWS 512 /* rows pooled between two questions */
+#define TILE	  14  /* rows of the highest tile of the kernels */
 
 /* Place of a buffer's rows of the piece: a start in floats, and the rows from there on. */
 static float *
@@ -395,19 +396,23 @@ run_groups(LepRun *run, const LepStage *stage)
 	return status;
 }
 
-/* Run a stage over panels of rows, all of about the same height. */
+/* Run a stage over panels of rows, all of about the same height and of whole tiles but the last. */
 static LepStatus
 run_panels(LepRun *run, const LepStage *stage)
 {
 	size_t all = stage->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
 	size_t n_panels = (all + stage->panel - 1) / stage->panel;
-	size_t height = (all + n_panels - 1) / n_panels;
+	size_t unit = stage->panel % TILE == 0 ? TILE : 1;
+	size_t n_units = (all + unit - 1) / unit;
 	LepStatus status = LEP_OK;
+	size_t panel = 0;
 
 	run->sequences = false;
 	for (run->row = 0; run->row < all && status == LEP_OK; run->row += run->n_rows)
 	{
-		run->n_rows = all - run->row < height ? all - run->row : height;
+		size_t end = n_units * ++panel / n_panels * unit;
+
+		run->n_rows = (end < all ? end : all) - run->row;
 		status = run_piece(run, stage);
 	}
 	return status;
