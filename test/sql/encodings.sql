@@ -22,6 +22,11 @@ SELECT octet_length(label) FROM lepton_classify_scores('a', 'tags') WHERE label 
 SELECT model, labels FROM lepton_train('head', 'tiny', 'SELECT (ARRAY[''lunch'', ''bill''])[i % 2 + 1] || i, (ARRAY[''déjeuner'', ''facture''])[i % 2 + 1] FROM generate_series(1, 30) i');
 SELECT lepton_classify('lunch', 'head') IN ('déjeuner', 'facture') AS known;
 SELECT lepton_embed('a', 'modèle');
+-- The built-in sample has texts that this encoding lacks.
+SELECT count(*) > 0 AS rows FROM lepton_quantize('tiny', 'petit modèle');
+SELECT texts > 0 AS texts, cosine_mean > 0.99 AS near FROM lepton_compare('tiny', 'petit modèle');
+SELECT texts, cosine_mean > 0.99 AS near FROM lepton_compare('tiny', 'petit modèle', 'SELECT ''café '' || i FROM generate_series(1, 9) i');
+SELECT texts, labels FROM lepton_compare('tags', 'tags', 'SELECT ''café '' || i FROM generate_series(1, 9) i');
 
 \c lepton_ascii
 SET client_encoding = 'sql_ascii';
@@ -32,6 +37,8 @@ SELECT lepton_embed('plain', 'tiny') IS NOT NULL AS there;
 SELECT lepton_embed(E'caf\303\251 na\303\257ve', 'tiny') = :'want'::real[] AS same;
 SELECT lepton_embed(E'caf\351', 'tiny');
 SELECT lepton_tokenize(E'\377', 'tiny');
+SELECT * FROM lepton_quantize('tiny', 'small', sample => $$SELECT E'\377'$$);
+SELECT texts > 0 AS texts FROM lepton_compare('tiny', 'tiny');
 SELECT lepton_embed(ARRAY['a', E'\300\257'], 'tiny');
 SELECT cardinality(lepton_embed('and on it goes', 'tiny'));
 
