@@ -24,6 +24,14 @@ SELECT name, "precision", lepton_similarity(lepton_embed('lunch at noon', 'tiny'
 		FROM texts, (SELECT lepton_embed(array_agg(body ORDER BY id), name::text) AS e FROM texts) a) t) AS same_bits
 	FROM lepton_models WHERE parent = 'tiny' ORDER BY name;
 SELECT name, rank() OVER (ORDER BY bytes) FROM lepton_models WHERE name IN ('tiny', 'f16', 'i8_symmetric', 'i4') ORDER BY 2, 1;
+-- Kernels of other instruction sets answer nearly the same.
+CREATE TEMP TABLE want AS SELECT name, lepton_embed('lunch at noon', name::text) AS e FROM lepton_models WHERE parent = 'tiny';
+SET lepton.cpu_isa = 'reference';
+SELECT name, lepton_similarity(e, lepton_embed('lunch at noon', name::text)) > 0.999 AS near, lepton_verify(name::text) FROM want ORDER BY name;
+SET lepton.cpu_isa = 'portable';
+SELECT name, lepton_similarity(e, lepton_embed('lunch at noon', name::text)) > 0.999 AS near FROM want ORDER BY name;
+RESET lepton.cpu_isa;
+SELECT bool_and(e = lepton_embed('lunch at noon', name::text)) AS same FROM want;
 -- Chosen by measurement; for a classifier too.
 SELECT count(*) > 0 AS rows, bool_and(error < 0.01) AS good FROM lepton_quantize('tiny', 'small', sample => 'SELECT body FROM texts', min_cosine => 0.99);
 SELECT count(*) > 0 AS rows FROM lepton_quantize('kinds', 'small_kinds', sample => 'SELECT body FROM texts');
