@@ -1,6 +1,6 @@
 /*
  * kernels.c: measures every operator of every instruction set that runs here on
- * one core, beside the core's own peaks taken in the same run: multiply-adds in f32, products of
+ * one core, beside the core's own peaks taken at the same time: multiply-adds in f32, products of
  * bf16 and of int8.
  *
  *		make tools && taskset -c 1 build/tools/bench_kernels [isa ...]
@@ -17,6 +17,7 @@
 #include "../kernels/lepton_kernels.h"
 
 #define SECONDS_A_FIGURE 0.15
+#define SECONDS_A_PEAK	 0.02
 
 /* What the core multiplies at most, by LepCompute: GFLOP/s, or Gop/s in 8 bits; 0 when unknown. */
 static double peaks[LEP_COMPUTE_COUNT];
@@ -34,31 +35,49 @@ now(void)
 #if defined(__x86_64__)
 /* clang-format off */
 #define OP(op, reg, a, b, i) op " %%" reg a ", %%" reg b ", %%" reg #i "\n\t"
-#define OPS(op, reg, a, b)                                                       \
+#define OPS(op, reg, a, b)                                                              \
 	OP(op, reg, a, b, 0) OP(op, reg, a, b, 1) OP(op, reg, a, b, 2) OP(op, reg, a, b, 3) \
 	OP(op, reg, a, b, 4) OP(op, reg, a, b, 5) OP(op, reg, a, b, 6) OP(op, reg, a, b, 7) \
 	OP(op, reg, a, b, 8) OP(op, reg, a, b, 9) OP(op, reg, a, b, 10) OP(op, reg, a, b, 11)
+#define OPS_HIGH(op, reg, a, b)                                                             \
+	OP(op, reg, a, b, 16) OP(op, reg, a, b, 17) OP(op, reg, a, b, 18) OP(op, reg, a, b, 19) \
+	OP(op, reg, a, b, 20) OP(op, reg, a, b, 21) OP(op, reg, a, b, 22) OP(op, reg, a, b, 23) \
+	OP(op, reg, a, b, 24) OP(op, reg, a, b, 25) OP(op, reg, a, b, 26) OP(op, reg, a, b, 27)
+#define LOW_REGISTERS                                                                      \
+	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+		"xmm11", "xmm14", "xmm15"
+#define CLEAR(a) "vxorps %%xmm" a ", %%xmm" a ", %%xmm" a "\n\t"
 
-/* Define a function that runs n steps of 12 independent instructions on registers of 64 or 32 bytes. */
-#define SPIN(name, op, reg, a, b, allow)                                               \
-	__attribute__((target(allow))) static void                                         \
-	name(long n)                                                                       \
-	{                                                                                  \
-		__asm__ volatile(CLEAR(reg, a) CLEAR(reg, b)                                   \
-						 "1:\n\t" OPS(op, reg, a, b) "dec %0\n\tjnz 1b"               \
-						 : "+r"(n)                                                     \
-						 :                                                             \
-						 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",     \
-						   "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", "xmm15", \
-						   "cc");                                                      \
+/* Define a function that runs n steps of 24 independent instructions on 512 bits. */
+#define SPIN_512(name, op)                                                                     \
+	__attribute__((target("avx512f"))) static void                                             \
+	name(long n)                                                                               \
+	{                                                                                          \
+		__asm__ volatile(CLEAR("14") CLEAR("15") "1:\n\t" OPS(op, "zmm", "15", "14")           \
+						 OPS_HIGH(op, "zmm", "15", "14") "dec %0\n\tjnz 1b"                    \
+						 : "+r"(n)                                                             \
+						 :                                                                     \
+						 : LOW_REGISTERS, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", \
+						   "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "cc");        \
 	}
-#define CLEAR(reg, a) "vxorps %%xmm" a ", %%xmm" a ", %%xmm" a "\n\t"
 
-SPIN(spin_fma_512, "vfmadd231ps", "zmm", "15", "14", "avx512f")
-SPIN(spin_bf16_512, "vdpbf16ps", "zmm", "15", "14", "avx512f")
-SPIN(spin_vnni_512, "vpdpbusd", "zmm", "15", "14", "avx512f")
-SPIN(spin_fma_256, "vfmadd231ps", "ymm", "15", "14", "avx2,fma")
-SPIN(spin_vnni_256, "%{vex%} vpdpbusd", "ymm", "15", "14", "avx2,fma")
+/* The same of 12 on 256 bits, twice. */
+#define SPIN_256(name, op)                                                           \
+	__attribute__((target("avx2"))) static void                                      \
+	name(long n)                                                                     \
+	{                                                                                \
+		__asm__ volatile(CLEAR("14") CLEAR("15") "1:\n\t" OPS(op, "ymm", "15", "14") \
+						 OPS(op, "ymm", "15", "14") "dec %0\n\tjnz 1b"               \
+						 : "+r"(n)                                                   \
+						 :                                                           \
+						 : LOW_REGISTERS, "cc");                                     \
+	}
+
+SPIN_512(spin_fma_512, "vfmadd231ps")
+SPIN_512(spin_bf16_512, "vdpbf16ps")
+SPIN_512(spin_vnni_512, "vpdpbusd")
+SPIN_256(spin_fma_256, "vfmadd231ps")
+SPIN_256(spin_vnni_256, "%{vex%} vpdpbusd")
 /* clang-format on */
 #endif
 
@@ -100,10 +119,11 @@ quartile(void)
 }
 
 /* Time a statement over and over; the lower quartile of its seconds. */
-#define MEASURE(result, statement)                                                         \
+#define MEASURE(result, statement) MEASURE_FOR(SECONDS_A_FIGURE, result, statement)
+#define MEASURE_FOR(seconds, result, statement)                                            \
 	do                                                                                     \
 	{                                                                                      \
-		double end_ = now() + SECONDS_A_FIGURE;                                            \
+		double end_ = now() + (seconds);                                                   \
 		for (n_times = 0; n_times < 5 || (n_times < MAX_TIMES && now() < end_); n_times++) \
 		{                                                                                  \
 			double t_ = now();                                                             \
@@ -118,34 +138,38 @@ quartile(void)
 static double
 measure_spin(void (*spin)(long), double operations)
 {
-	const long n = 200000;
+	const long n = 10000;
 	double t;
 
-	MEASURE(t, spin(n));
-	return (double) n * 12.0 * operations / t * 1e-9;
+	MEASURE_FOR(SECONDS_A_PEAK, t, spin(n));
+	return (double) n * 24.0 * operations / t * 1e-9;
 }
 #endif
 
-/* Measure the peaks of one core at its widest registers. */
+/*
+ * Measure the peak of one core at its widest registers for some numbers: before every figure, since clocks of
+ * shared machines come and go.
+ */
 static void
-measure_peaks(void)
+measure_peak(LepCompute numbers)
 {
 #if defined(__x86_64__)
 	LepCpuFeatures cpu = lep_cpu_features();
+	double *peak = &peaks[numbers];
 
-	if (cpu.avx512)
-		peaks[LEP_COMPUTE_F32] = measure_spin(spin_fma_512, 32.0);
-	else if (cpu.avx2)
-		peaks[LEP_COMPUTE_F32] = measure_spin(spin_fma_256, 16.0);
-	if (cpu.avx512vnni)
-		peaks[LEP_COMPUTE_I8] = measure_spin(spin_vnni_512, 128.0);
-	else if (cpu.avxvnni)
-		peaks[LEP_COMPUTE_I8] = measure_spin(spin_vnni_256, 64.0);
-	if (cpu.avx512bf16)
-		peaks[LEP_COMPUTE_HALF] = measure_spin(spin_bf16_512, 64.0);
+	if (numbers == LEP_COMPUTE_F32 && cpu.avx512)
+		*peak = measure_spin(spin_fma_512, 32.0);
+	else if (numbers == LEP_COMPUTE_F32 && cpu.avx2)
+		*peak = measure_spin(spin_fma_256, 16.0);
+	else if (numbers == LEP_COMPUTE_I8 && cpu.avx512vnni)
+		*peak = measure_spin(spin_vnni_512, 128.0);
+	else if (numbers == LEP_COMPUTE_I8 && cpu.avxvnni)
+		*peak = measure_spin(spin_vnni_256, 64.0);
+	else if (numbers == LEP_COMPUTE_HALF && cpu.avx512bf16)
+		*peak = measure_spin(spin_bf16_512, 64.0);
+#else
+	(void) numbers;
 #endif
-	printf("peaks of this core: f32 %.1f GFLOP/s, bf16 %.1f GFLOP/s, int8 %.1f Gop/s\n",
-		   peaks[LEP_COMPUTE_F32], peaks[LEP_COMPUTE_HALF], peaks[LEP_COMPUTE_I8]);
 }
 
 /* Print one line: time, rate and share of the peak of the numbers in which it computes. */
@@ -153,6 +177,8 @@ static void
 report_in(const LepKernels *k, LepCompute numbers, const char *what, double seconds, double flop,
 		  double bytes)
 {
+	if (flop > 0.0)
+		measure_peak(numbers);
 	printf("%-10s %-38s %10.2f us", k->isa, what, seconds * 1e6);
 	if (flop > 0.0)
 		printf(" %8.1f Gop/s", flop / seconds * 1e-9);
@@ -476,7 +502,10 @@ main(int argc, char **argv)
 
 	/* a core type set for another program must not slow the peer down */
 	unsetenv("OPENBLAS_CORETYPE");
-	measure_peaks();
+	for (int numbers = 0; numbers < LEP_COMPUTE_COUNT; numbers++)
+		measure_peak((LepCompute) numbers);
+	printf("peaks of this core: f32 %.1f GFLOP/s, bf16 %.1f GFLOP/s, int8 %.1f Gop/s\n",
+		   peaks[LEP_COMPUTE_F32], peaks[LEP_COMPUTE_HALF], peaks[LEP_COMPUTE_I8]);
 	if (!lep_blas_load(why, sizeof(why)))
 		printf("no blas: %s\n", why);
 	for (const char *const *name = lep_kernels_names() + 1; *name; name++)
