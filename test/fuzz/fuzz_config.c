@@ -4,14 +4,14 @@
  *
  * Input: files one after another, "name\n", two bytes of length, little-endian,
  * then so many bytes.  They replace or join those of a sentence-transformers
- * model, a classifier, or an encoder in shards, as the first byte says.
+ * model, a classifier, an encoder in shards, or a compressed encoder, as the first byte says.
  */
 #include <stdint.h>
 
 #include "../unit/tiny_model.h"
 
 /* The models to start from, made once. */
-static MemFolder models[3];
+static MemFolder models[4];
 
 /* Make the models. */
 static void
@@ -22,6 +22,7 @@ make_models(void)
 	tiny_encoder(&models[2]);
 	mem_text(&models[2], "model.safetensors.index.json",
 			 "{\"weight_map\":{\"pooler.dense.bias\":\"model.safetensors\"}}");
+	tiny_compressed(&models[3]);
 }
 
 /* A model's files with those of the input before them. */
@@ -91,7 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mix.n = 0;
 	if (size == 0)
 		return 0;
-	model = &models[data[0] % 3];
+	model = &models[data[0] == 3 ? 3 : data[0] % 3];
 	take_files(&mix, data + 1, size - 1);
 	for (size_t i = 0; i < model->folder.n_files; i++)
 	{

@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "../../src/engine/image_format.h"
-#include "../unit/random_bert.h"
+#include "../unit/narrow_bert.h"
 
-#define N_BASES	  4
+#define N_BASES	  6
+#define N_PLAIN	  4 /* bases that are not compressed; inputs from 6 on pick one of them */
 #define EDIT_SIZE 4
 #define RUN_FLOPS 20000000u /* of models that are run, roughly */
 
@@ -92,7 +93,7 @@ keep(void *ctx, const void *data, size_t len, LepError *err)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const TinySpec specs[N_BASES] = {
+	static const TinySpec specs[N_PLAIN] = {
 		{.layers = 1,
 		 .hidden = 8,
 		 .heads = 2,
@@ -136,13 +137,39 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		 .dtype = LEP_BF16,
 		 .pools = "[\"max\",\"weightedmean\"]"},
 	};
+	static const NarrowSpec narrow[N_BASES - N_PLAIN] = {
+		{.base = {.layers = 1,
+				  .hidden = 8,
+				  .heads = 2,
+				  .inter = 6,
+				  .vocab = 12,
+				  .positions = 8,
+				  .types = 1,
+				  .act = "gelu",
+				  .pools = "[\"mean\"]"},
+		 .linears = "azs",
+		 .tables = "88h",
+		 .input_scale = true},
+		{.base = {.layers = 1,
+				  .hidden = 32,
+				  .heads = 2,
+				  .inter = 32,
+				  .vocab = 9,
+				  .positions = 4,
+				  .types = 1,
+				  .act = "relu",
+				  .labels = 2},
+		 .linears = "4b-h",
+		 .tables = "b-8",
+		 .input_scale = true},
+	};
 	static const uint8_t hash[LEP_HASH_BYTES];
 
 	(void) argc;
 	(void) argv;
 	for (size_t i = 0; i < N_BASES; i++)
 	{
-		TinyModel *m = tiny_make(&specs[i]);
+		TinyModel *m = i < N_PLAIN ? tiny_make(&specs[i]) : narrow_make(&narrow[i - N_PLAIN], true);
 		LepSink sink = {keep, &bases[i]};
 		LepError err = {0};
 		LepSource *source;
@@ -194,7 +221,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 3)
 		return 0;
-	base = &bases[data[0] % N_BASES];
+	base = &bases[data[0] < N_BASES ? data[0] : data[0] % N_PLAIN];
 	memcpy(&original, base->bytes, sizeof(original));
 	length = data[1] == 0 ? base->size : base->size - (data[1] * 256u + data[2]) % base->size;
 	image = aligned_alloc(LEP_ALIGN, (length + LEP_ALIGN - 1) / LEP_ALIGN * LEP_ALIGN);

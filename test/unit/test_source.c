@@ -112,6 +112,32 @@ test_classifier(void)
 	mem_free(&mem);
 }
 
+/* What a compressed encoder is. */
+static void
+test_compressed(void)
+{
+	MemFolder mem;
+	LepArena arena;
+	LepSource *source;
+	LepError err;
+
+	tiny_compressed(&mem);
+	lep_arena_init(&arena, &lep_malloc_allocator, 0);
+	if (check(lep_source_open(&mem.folder, &arena, &source, NULL, &err) == LEP_OK, "%s (%s)",
+			  err.message, err.detail))
+	{
+		/* word, position, type, norm; query, key and value; ... */
+		check(strcmp(lep_desc_precision(&source->view), "8ff--a-s---b-f---") == 0,
+			  "precision \"%s\"", lep_desc_precision(&source->view));
+		check(strcmp(lep_desc_prompt(&source->view), "") == 0, "prompt");
+		check(source->compressed != NULL, "not compressed");
+	}
+	for (size_t i = 0; i < mem.folder.n_files; i++)
+		check(mem.files[i].used, "%s is not used", mem.paths[i]);
+	lep_arena_free(&arena);
+	mem_free(&mem);
+}
+
 /* What a sentence-transformers folder is. */
 static void
 test_sentence(void)
@@ -574,6 +600,7 @@ main(void)
 {
 	test_encoder();
 	test_classifier();
+	test_compressed();
 	test_sentence();
 	test_lengths();
 	test_changes();

@@ -136,21 +136,30 @@ typedef struct TensorWriter
 {
 	char header[16384];
 	size_t n_header, n_data;
+	bool positive; /* no number is below 0 */
 } TensorWriter;
+
+/* Add a tensor of any dtype, whose elements have so many bytes; the whole must fill floats. */
+static inline void
+tensor_add_type(TensorWriter *w, const char *name, const char *dtype, size_t width, unsigned d0,
+				unsigned d1)
+{
+	size_t size = (size_t) d0 * (d1 > 0 ? d1 : 1) * width;
+	char shape[32];
+
+	snprintf(shape, sizeof(shape), d1 > 0 ? "%u,%u" : "%u", d0, d1);
+	w->n_header += (size_t) snprintf(
+		w->header + w->n_header, sizeof(w->header) - w->n_header,
+		"%c\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+		w->n_header == 0 ? '{' : ',', name, dtype, shape, w->n_data, w->n_data + size);
+	w->n_data += size;
+}
 
 /* Add a tensor of shape [d0], or [d0, d1] when d1 is not 0. */
 static inline void
 tensor_add(TensorWriter *w, const char *name, unsigned d0, unsigned d1)
 {
-	size_t size = (size_t) d0 * (d1 > 0 ? d1 : 1) * sizeof(float);
-	char shape[32];
-
-	snprintf(shape, sizeof(shape), d1 > 0 ? "%u,%u" : "%u", d0, d1);
-	w->n_header +=
-		(size_t) snprintf(w->header + w->n_header, sizeof(w->header) - w->n_header,
-						  "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
-						  w->n_header == 0 ? '{' : ',', name, shape, w->n_data, w->n_data + size);
-	w->n_data += size;
+	tensor_add_type(w, name, "F32", sizeof(float), d0, d1);
 }
 
 /* Add a linear layer's or a norm's (d_in 0) weight and bias. */
@@ -178,7 +187,7 @@ tensor_write(MemFolder *mem, const char *path, const TensorWriter *w)
 	bytes[8 + w->n_header] = '}';
 	for (size_t i = 0; i < w->n_data / sizeof(float); i++)
 	{
-		float value = 0.1f * (float) (i * 7 % 11) - 0.5f;
+		float value = 0.1f * (float) (i * 7 % 11) - (w->positive ? -0.1f : 0.5f);
 
 		memcpy(bytes + 8 + n + i * sizeof(float), &value, sizeof(float));
 	}
@@ -266,6 +275,71 @@ tiny_encoder(MemFolder *mem)
 	mem_text(mem, "tokenizer_config.json", "{\"model_max_length\":16}");
 	tiny_tensors(w, "");
 	tensor_write(mem, "model.safetensors", w);
+	free(w);
+}
+
+/* Make the folder of an encoder compressed in four ways. */
+static inline void
+tiny_compressed(MemFolder *mem)
+{
+	static const char json[] =
+		"{\"format\":1,\"weights\":{\"embeddings.word_embeddings.weight\":\"i8\","
+		"\"encoder.layer.0.attention.self.query.weight\":\"i8_asymmetric\","
+		"\"encoder.layer.0.attention.self.key.weight\":\"i8_asymmetric\","
+		"\"encoder.layer.0.attention.self.value.weight\":\"i8_asymmetric\","
+		"\"encoder.layer.0.attention.output.dense.weight\":\"i8_symmetric\","
+		"\"encoder.layer.0.intermediate.dense.weight\":\"bf16\","
+		"\"encoder.layer.0.output.dense.weight\":\"f32\"}}";
+	static const struct
+	{
+		const char *name, *dtype;
+		unsigned rows, cols, inputs; /* columns of input_scale, 0: none; cols 0: a vector */
+	} tensors[] = {
+		{"embeddings.word_embeddings.weight", "I8", 12, 8, 0},
+		{"embeddings.position_embeddings.weight", "F32", 16, 8, 0},
+		{"embeddings.token_type_embeddings.weight", "F32", 2, 8, 0},
+		{"embeddings.LayerNorm.weight", "F32", 8, 0, 0},
+		{"embeddings.LayerNorm.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.attention.self.query.weight", "I8", 8, 8, 0},
+		{"encoder.layer.0.attention.self.query.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.attention.self.key.weight", "I8", 8, 8, 0},
+		{"encoder.layer.0.attention.self.key.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.attention.self.value.weight", "I8", 8, 8, 0},
+		{"encoder.layer.0.attention.self.value.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.attention.output.dense.weight", "I8", 8, 8, 8},
+		{"encoder.layer.0.attention.output.dense.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.attention.output.LayerNorm.weight", "F32", 8, 0, 0},
+		{"encoder.layer.0.attention.output.LayerNorm.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.intermediate.dense.weight", "BF16", 16, 8, 0},
+		{"encoder.layer.0.intermediate.dense.bias", "F32", 16, 0, 0},
+		{"encoder.layer.0.output.dense.weight", "F32", 8, 16, 0},
+		{"encoder.layer.0.output.dense.bias", "F32", 8, 0, 0},
+		{"encoder.layer.0.output.LayerNorm.weight", "F32", 8, 0, 0},
+		{"encoder.layer.0.output.LayerNorm.bias", "F32", 8, 0, 0},
+	};
+	TensorWriter *w = calloc(1, sizeof(*w));
+	char name[128];
+
+	tiny_encoder(mem);
+	w->positive = true;
+	for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++)
+	{
+		const char *dtype = tensors[i].dtype;
+
+		tensor_add_type(w, tensors[i].name, dtype,
+						dtype[0] == 'I'	  ? 1
+						: dtype[0] == 'B' ? 2
+										  : sizeof(float),
+						tensors[i].rows, tensors[i].cols);
+		snprintf(name, sizeof(name), "%s.scale", tensors[i].name);
+		if (dtype[0] == 'I')
+			tensor_add(w, name, tensors[i].rows, 0);
+		snprintf(name, sizeof(name), "%s.input_scale", tensors[i].name);
+		if (tensors[i].inputs > 0)
+			tensor_add(w, name, tensors[i].inputs, 0);
+	}
+	tensor_write(mem, "model.safetensors", w);
+	mem_text(mem, "lepton.json", json);
 	free(w);
 }
 
