@@ -422,7 +422,7 @@ test_vectors(const LepKernels *k)
 		for (size_t i = 0; i < n; i++)
 			worst = fmax(worst, distance(got[i], want[i], 2.0 * EPS));
 		check(worst <= 1.0, "%s add_scaled n %zu: %g of the bound", k->isa, n, worst);
-		check(fabs((double) k->dot(a, b, n) - ref->dot(a, b, n)) <= EPS * (1.0 + (double) n * 0.1),
+		check(fabs((double) k->dot(a, b, n) - ref->dot(a, b, n)) <= EPS * (2.0 + (double) n * 0.25),
 			  "%s dot n %zu", k->isa, n);
 		if (n > 2)
 			a[n / 2] = b[n / 3] = NAN;
@@ -552,7 +552,7 @@ test_embed(const LepKernels *k)
 static void
 test_table(const LepKernels *k)
 {
-	size_t rows_max = strcmp(k->isa, "avx512") == 0 || strcmp(k->isa, "neon") == 0 ? 16 : 8;
+	size_t rows_max = strncmp(k->isa, "avx512", 6) == 0 || strncmp(k->isa, "neon", 4) == 0 ? 16 : 8;
 
 	test_linear(k, rows_max, 35);
 	if (k->same_bits)
@@ -564,6 +564,21 @@ test_table(const LepKernels *k)
 	test_vectors(k);
 	test_widen(k);
 	test_embed(k);
+}
+
+/* Return the name of a table before k that has the same operators, NULL when there is none. */
+static const char *
+shared_with(const LepKernels *k)
+{
+	for (const char *const *name = lep_kernels_names() + 1; strcmp(*name, k->isa) != 0; name++)
+	{
+		const LepKernels *other = lep_kernels_choose(*name);
+
+		if (other && other->linear == k->linear && other->linear_pack == k->linear_pack &&
+			other->attention == k->attention && other->embed == k->embed && other->norm == k->norm)
+			return *name;
+	}
+	return NULL;
 }
 
 int
@@ -586,9 +601,12 @@ main(void)
 
 		if (k == NULL)
 			printf("%s cannot run here\n", *name);
+		else if (!check(strcmp(k->isa, *name) == 0, "%s calls itself %s", *name, k->isa))
+			continue;
+		else if (shared_with(k))
+			printf("%s has the operators of %s\n", *name, shared_with(k));
 		else
 		{
-			check(strcmp(k->isa, *name) == 0, "%s calls itself %s", *name, k->isa);
 			test_table(k);
 			printf("%s ran\n", *name);
 		}
