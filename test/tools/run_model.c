@@ -318,9 +318,9 @@ print_graph(const LepGraph *graph)
 		LepOpInfo info;
 
 		lep_graph_op_info(graph, i, &info);
-		printf("%-10s %-60s %-36s %-5s %-10s %10llu %8llu\n", info.op, info.name, info.shape,
-			   info.precision, info.segment, (unsigned long long) info.bytes,
-			   (unsigned long long) info.scratch);
+		printf("%-10s %-60s %-36s %-5s %-14s %-10s %10llu %8llu\n", info.op, info.name, info.shape,
+			   info.precision, info.stored != NULL ? info.stored : "", info.segment,
+			   (unsigned long long) info.bytes, (unsigned long long) info.scratch);
 	}
 }
 
