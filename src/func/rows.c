@@ -78,6 +78,8 @@ func_rows_fetch(FuncRows *rows)
 	SPI_cursor_fetch(rows->portal, true, FUNC_ROWS_FETCH);
 	rows->table = SPI_tuptable;
 	rows->n = SPI_processed;
+	rows->texts = MemoryContextAllocZero(rows->context, sizeof(char *) * Max(rows->n, 1));
+	rows->lens = MemoryContextAlloc(rows->context, sizeof(size_t) * Max(rows->n, 1));
 	return rows->n > 0;
 }
 
@@ -104,21 +106,22 @@ func_rows_value(FuncRows *rows, size_t i, int column)
 const char *
 func_rows_text(FuncRows *rows, size_t i, size_t *len)
 {
-	MemoryContext old;
-	const char *utf8;
-	char *value;
-
 	if (rows->portal == NULL)
 	{
-		utf8 = lep_sample_texts[rows->seen + i];
-		*len = strlen(utf8);
-		return utf8;
+		*len = strlen(lep_sample_texts[rows->seen + i]);
+		return lep_sample_texts[rows->seen + i];
 	}
-	value = func_rows_value(rows, i, 0);
-	old = MemoryContextSwitchTo(rows->context);
-	utf8 = func_utf8(cstring_to_text(value), len);
-	MemoryContextSwitchTo(old);
-	return utf8;
+	if (rows->texts[i] == NULL)
+	{
+		char *value = func_rows_value(rows, i, 0);
+		MemoryContext old = MemoryContextSwitchTo(rows->context);
+
+		rows->texts[i] = func_utf8(cstring_to_text(value), &rows->lens[i]);
+		MemoryContextSwitchTo(old);
+		pfree(value);
+	}
+	*len = rows->lens[i];
+	return rows->texts[i];
 }
 
 /* End */

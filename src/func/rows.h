@@ -39,6 +39,8 @@ typedef struct FuncRows
 	SPITupleTable *table;  /* fetched last */
 	MemoryContext context; /* of the rows fetched last */
 	size_t n;			   /* rows fetched last */
+	const char **texts;	   /* [n], those that were asked for already */
+	size_t *lens;		   /* [n] */
 	uint64 seen;		   /* rows fetched before them */
 } FuncRows;
 
