@@ -108,7 +108,8 @@ typedef struct LepNarrowWeights
  *
  * rows is a block of n_block rows made by LepNarrow.rows, of which this call
  * takes [first, first + n_rows).  With out_half, out holds the 16-bit floats that
- * LepKernels.attention_half reads; act must then be LEP_ACT_NONE and residual NULL.
+ * LepKernels.attention_half reads; only where that is not NULL, and act must then be LEP_ACT_NONE and
+ * residual NULL.
  */
 typedef struct LepNarrowLinear
 {
