@@ -522,7 +522,7 @@ test_rows_i8(const LepKernels *k)
 				float *got = array(d + 1), *want = array(d + 1);
 				LepNarrowLinear l = {
 					.n_block = 1, .ldo = d + 1, .n_rows = 1, .d_out = d + 1, .d_in = d};
-				double scale, offset, worst = 0.0, size = 0.0;
+				double scale, offset, worst = 0.0;
 				bool symmetric = (form & 1) != 0;
 				void *packed;
 
@@ -531,7 +531,6 @@ test_rows_i8(const LepKernels *k)
 				{
 					top = input(&p, 0, c) > input(&p, 0, top) ? c : top;
 					bottom = input(&p, 0, c) < input(&p, 0, bottom) ? c : bottom;
-					size = fmax(size, fabs((double) input(&p, 0, c)));
 				}
 				memset(p.q, 0, (d + 1) * d);
 				for (size_t n = 0; n <= d; n++)
