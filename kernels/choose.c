@@ -34,6 +34,7 @@ list_levels(Level levels[])
 #if defined(__x86_64__)
 	LepCpuFeatures cpu = lep_cpu_features();
 
+	levels[n++] = (Level){&lep_kernels_amx, cpu.amx && lep_cpu_permit_amx(), true};
 	levels[n++] = (Level){&lep_kernels_avx512bf16, cpu.avx512bf16, cpu.amd};
 	levels[n++] = (Level){&lep_kernels_avx512vnni, cpu.avx512vnni, true};
 	levels[n++] = (Level){&lep_kernels_avx512, cpu.avx512, true};

@@ -39,6 +39,16 @@ const LepKernels lep_kernels_avx512vnni = SIMD_TABLE("avx512vnni", "f32p32i8k4")
 #define ATTENTION_HALF		   lep_avx512bf16_attention
 const LepKernels lep_kernels_avx512bf16 = SIMD_TABLE("avx512bf16", "f32p32i8k4bf16k2");
 
+#undef NARROW_I8
+#undef NARROW_HALF
+#undef ATTENTION_HALF_SCRATCH
+#undef ATTENTION_HALF
+#define NARROW_I8			   &lep_amx_i8
+#define NARROW_HALF			   &lep_amx_half
+#define ATTENTION_HALF_SCRATCH lep_amx_attention_scratch
+#define ATTENTION_HALF		   lep_amx_attention
+const LepKernels lep_kernels_amx = SIMD_TABLE("amx", "f32p32i8k4bf16k2");
+
 #ifdef __clang__
 #pragma clang attribute pop
 #endif

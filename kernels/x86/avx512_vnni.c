@@ -11,8 +11,8 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #endif
 
+#include "avx512_codes.h"
 #include "avx512_gelu.h"
-#include "avx512_narrow.h"
 
 #define MULTIPLY(a, b, c) "vpdpbusd " b ", " a ", " c "\n\t"
 #define XOR				  "vpxord "
@@ -27,18 +27,6 @@
 
 typedef uint8_t ROW_T;
 typedef int8_t WEIGHT_T;
-
-static inline void
-v_store_codes(uint8_t *p, VF v)
-{
-	_mm_storeu_si128((__m128i *) p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
-}
-
-static inline void
-v_store_codes_n(uint8_t *p, VF v, size_t n)
-{
-	_mm512_mask_cvtusepi32_storeu_epi8(p, lanes(n), _mm512_cvtps_epi32(v));
-}
 
 #include "../simd_narrow.inc"
 
