@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "../engine/compress.h"
@@ -167,6 +168,7 @@ make_model(const char *new_name, StoreModel *m, const LepCompressOptions *option
 	LepCompressResult result = {0};
 	StoreOrigin origin = {.parent = m};
 	LepSource *source;
+	bool pushed = store_push_snapshot_of(m);
 	LepArena arena;
 	LepError err = {0};
 
@@ -181,6 +183,8 @@ make_model(const char *new_name, StoreModel *m, const LepCompressOptions *option
 	store_model_create(new_name, result.folder, &origin);
 	put_layers(rsinfo, &result);
 	lep_arena_free(&arena);
+	if (pushed)
+		PopActiveSnapshot();
 }
 
 /*

@@ -103,6 +103,18 @@ store_push_snapshot(void)
 	return true;
 }
 
+/* Make sure that the active snapshot shows a model */
+bool
+store_push_snapshot_of(const StoreModel *m)
+{
+	StoreRow row;
+
+	if (store_row_by_id(&m->row.id, GetActiveSnapshot(), &row))
+		return false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
+}
+
 /* Take an advisory lock until the transaction ends */
 bool
 store_lock(StoreLockClass class, uint64 key, bool dont_wait)

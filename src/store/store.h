@@ -84,6 +84,11 @@ void store_model_create_head(const char *name, StoreModel *parent, const char **
 							 const char *recipe);
 
 /*
+ * Make sure that the active snapshot shows a model that was opened: a function of the same
+ * statement may have made it.  True when one was pushed, then PopActiveSnapshot().
+ */
+bool store_push_snapshot_of(const StoreModel *m);
+/*
  * Open the files of a model that is no head, checked against its hash.  They are read under
  * the active snapshot and live in the current memory context and the arena.
  */

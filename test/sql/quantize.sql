@@ -54,6 +54,10 @@ SELECT lepton_load_model('damaged', 'files'::regclass);
 DELETE FROM files WHERE path = 'lepton.json';
 SELECT lepton_load_model('damaged', 'files'::regclass);
 DROP TABLE files;
+-- A model that the same statement has loaded.
+WITH loaded AS MATERIALIZED (SELECT (lepton_load_model('both', :'tiny')).name)
+	SELECT name, "rows" FROM loaded, LATERAL (SELECT count(*) > 0 AS "rows" FROM lepton_quantize(name::text, 'both_small', 'f16')) q;
+SELECT lepton_verify('both_small'), lepton_drop_model('both'), lepton_drop_model('both_small');
 -- The built-in sample; what comes out serves like any other model.
 SELECT count(*) > 0 AS rows FROM lepton_quantize('tiny', 'builtin');
 SELECT recipe ~ 'texts => \d+' AS recipe FROM lepton_models WHERE name = 'builtin';
