@@ -28,7 +28,8 @@ typedef struct LepCompressSample
 typedef struct LepCompressOptions
 {
 	const char *precision; /* "auto", or the name of a scheme for all linears */
-	double min_cosine; /* auto: lowest mean cosine to the original's embeddings, or of its logits */
+	double
+		min_cosine; /* auto: lowest mean cosine to the original's embeddings, or that of all logits */
 	double min_agreement; /* auto, classifiers: lowest share of texts that keep their label */
 } LepCompressOptions;
 
@@ -46,9 +47,10 @@ typedef struct LepCompressResult
 	LepFolder *folder; /* reads from memory and from the source's folder; lives in the arena */
 	const LepCompressLayer *layers;
 	size_t n_layers;
-	double cosine_mean, cosine_min; /* of the sample's outputs, compressed against original */
-	double agreement;				/* of labels; 1 for an embedding model */
-	const char *precision;			/* of the whole, for people: "i8", "bf16", "mixed" */
+	double cosine_mean, cosine_min; /* of the sample's outputs, compressed against original ... */
+	/* ... a classifier's mean is the cosine of all texts' logits taken together */
+	double agreement;	   /* of labels; 1 for an embedding model */
+	const char *precision; /* of the whole, for people: "i8", "bf16", "mixed" */
 } LepCompressResult;
 
 typedef struct LepCompressProgress

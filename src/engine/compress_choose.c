@@ -8,6 +8,7 @@
 
 #include "compress_parts.h"
 
+#define ROUNDS	8 /* of upgrades when labels, not cosines, are to become better */
 #define RETURNS 6 /* linears that may be tried with fewer bits again */
 
 /* A linear that could have more bits. */
@@ -169,12 +170,13 @@ upgrade_all(Choice *choice, LepScheme scheme, LepFidelity *fidelity)
 	while (at < choice->n && status == LEP_OK && !holds(c, fidelity))
 	{
 		double missing = c->options->min_cosine - fidelity->mean;
+		size_t least = at + (missing > 0 ? 1 : (choice->n + ROUNDS - 1) / ROUNDS);
 
-		do
+		while (at < choice->n && (at < least || missing > 0))
 		{
 			missing -= choice->upgrades[at].gain;
 			set(choice, &choice->upgrades[at++], scheme);
-		} while (at < choice->n && missing > 0);
+		}
 		status = verify(c, fidelity);
 	}
 	return status;
