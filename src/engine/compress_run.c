@@ -206,6 +206,8 @@ lep_sample_run(const LepSampleGraph *s, LepSampleRun *run)
 	size_t width = lep_desc_width(s->graph->view.desc);
 
 	memset(run, 0, sizeof(*run));
+	if (lep_stopped(s->press->stop))
+		return lep_press_cancelled(s->press);
 	run->memory = lep_arena_alloc(s->arena, s->regions.total);
 	run->out = lep_arena_array(s->arena, s->batch.n_texts * width, sizeof(float));
 	return run->memory != NULL && run->out != NULL ? LEP_OK : lep_press_no_memory(s->press);
