@@ -35,6 +35,7 @@ list_levels(Level levels[])
 	LepCpuFeatures cpu = lep_cpu_features();
 
 	levels[n++] = (Level){&lep_kernels_amx, cpu.amx && lep_cpu_permit_amx(), true};
+	levels[n++] = (Level){&lep_kernels_avx512fp16, cpu.avx512fp16, !cpu.amd};
 	levels[n++] = (Level){&lep_kernels_avx512bf16, cpu.avx512bf16, cpu.amd};
 	levels[n++] = (Level){&lep_kernels_avx512vnni, cpu.avx512vnni, true};
 	levels[n++] = (Level){&lep_kernels_avx512, cpu.avx512, true};

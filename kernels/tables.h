@@ -15,6 +15,7 @@ extern const LepKernels lep_kernels_avxvnni;
 extern const LepKernels lep_kernels_avx512;
 extern const LepKernels lep_kernels_avx512vnni;
 extern const LepKernels lep_kernels_avx512bf16;
+extern const LepKernels lep_kernels_avx512fp16;
 extern const LepKernels lep_kernels_amx;
 #endif
 #if defined(__aarch64__)

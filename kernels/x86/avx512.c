@@ -32,6 +32,10 @@ const LepKernels lep_kernels_avx512 = SIMD_TABLE("avx512", "f32p32i8k2");
 const LepKernels lep_kernels_avx512vnni = SIMD_TABLE("avx512vnni", "f32p32i8k4");
 
 #undef NARROW_HALF
+#define NARROW_HALF &lep_avx512fp16_half
+const LepKernels lep_kernels_avx512fp16 = SIMD_TABLE("avx512fp16", "f32p32i8k4f16k2");
+
+#undef NARROW_HALF
 #undef ATTENTION_HALF_SCRATCH
 #undef ATTENTION_HALF
 #define NARROW_HALF			   &lep_avx512bf16_half

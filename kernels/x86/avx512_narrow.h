@@ -16,6 +16,7 @@ extern const LepNarrow lep_avx512bf16_half;
 size_t lep_avx512bf16_attention_scratch(size_t n_tokens, size_t d_head);
 void lep_avx512bf16_attention(const LepAttentionHalf *args);
 
+extern const LepNarrow lep_avx512fp16_half;
 extern const LepNarrow lep_amx_i8;
 extern const LepNarrow lep_amx_half;
 

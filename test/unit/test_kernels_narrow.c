@@ -280,7 +280,7 @@ static void
 check_linear(const LepKernels *k, const LepNarrow *kind, size_t rows, size_t d_out, size_t d_in,
 			 LepAct act, int form)
 {
-	bool half = (form & OUT_HALF) != 0 && k->half != NULL, f16 = is_f16(k);
+	bool half = (form & OUT_HALF) != 0 && k->attention_half != NULL, f16 = is_f16(k);
 	Product p = make_product(kind, rows, d_out, d_in, form);
 	size_t size = half ? sizeof(uint16_t) : sizeof(float);
 	char *out = guarded(rows * p.ldo * size, size), *before = malloc(rows * p.ldo * size + 1);
