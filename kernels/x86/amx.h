@@ -6,8 +6,8 @@
  * a tile as it stands.  A block has four tiles of sums, for one multiplication takes 16 cycles and its
  * sum 52: fewer would wait for themselves.
  *
- * The including file defines AMX_MULTIPLY, the instruction, and AMX_FROM_INIT if sums begin at init
- * and not at zero.  The compiler does not know tiles, so no code here keeps them across calls.
+ * The including file defines AMX_MULTIPLY, the instruction.  The compiler does not know tiles, so
+ * no code here keeps them across calls.
  */
 #ifndef LEPTON_X86_AMX_H
 #define LEPTON_X86_AMX_H
@@ -23,12 +23,16 @@
 	__asm__ volatile("tilestored %%tmm" #t ", (%0,%1)" : : "r"(at), "r"(stride) : "memory")
 #define AMX_ADD(c, a, b) \
 	__asm__ volatile(AMX_MULTIPLY " %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : : "memory")
-#ifdef AMX_FROM_INIT
+#define AMX_ZERO(t) __asm__ volatile("tilezero %%tmm" #t : : : "memory")
 /* every row of a tile that is loaded with a stride of 0 is the same */
-#define AMX_BEGIN(t, init) AMX_LOAD(t, init, (size_t) 0)
-#else
-#define AMX_BEGIN(t, init) __asm__ volatile("tilezero %%tmm" #t : : "r"(init) : "memory")
-#endif
+#define AMX_BEGIN(t, init, at) \
+	do                         \
+	{                          \
+		if (init)              \
+			AMX_LOAD(t, (init) + (at), (size_t) 0); \
+		else                   \
+			AMX_ZERO(t);       \
+	} while (0)
 /* clang-format on */
 
 /* What ldtilecfg reads. */
@@ -47,7 +51,7 @@ typedef struct AmxBlock
 	size_t ldx;		   /* bytes between rows */
 	const char *w[2];  /* panels; a flat block has up to two */
 	size_t vecs[2];	   /* their width in registers; 0: no panel */
-	const float *init; /* of the first panel; NR floats further of the second */
+	const float *init; /* where sums begin, NR floats further for the second panel; NULL: zero */
 	void *out[2];	   /* sums of a panel, 4 bytes each */
 	size_t outstep;	   /* bytes between rows of sums */
 } AmxBlock;
@@ -84,12 +88,12 @@ amx_tall_as(const AmxBlock *b, size_t vecs)
 	size_t ldx = b->ldx, width = vecs * 64, outstep = b->outstep;
 	char *out = b->out[0], *out_below = out + AMX_ROWS * outstep;
 
-	AMX_BEGIN(0, b->init);
-	AMX_BEGIN(2, b->init);
+	AMX_BEGIN(0, b->init, 0);
+	AMX_BEGIN(2, b->init, 0);
 	if (vecs == 2)
 	{
-		AMX_BEGIN(1, b->init + W);
-		AMX_BEGIN(3, b->init + W);
+		AMX_BEGIN(1, b->init, W);
+		AMX_BEGIN(3, b->init, W);
 	}
 	for (size_t k = 0; k < b->steps; k++)
 	{
@@ -125,13 +129,13 @@ amx_flat_as(const AmxBlock *b, size_t vecs, size_t more)
 	size_t ldx = b->ldx, width = vecs * 64, other = more * 64, outstep = b->outstep;
 	char *out = b->out[0], *second = b->out[1];
 
-	AMX_BEGIN(0, b->init);
+	AMX_BEGIN(0, b->init, 0);
 	if (vecs == 2)
-		AMX_BEGIN(1, b->init + W);
+		AMX_BEGIN(1, b->init, W);
 	if (more)
-		AMX_BEGIN(2, b->init + NR);
+		AMX_BEGIN(2, b->init, NR);
 	if (more == 2)
-		AMX_BEGIN(3, b->init + NR + W);
+		AMX_BEGIN(3, b->init, NR + W);
 	for (size_t k = 0; k < b->steps; k++)
 	{
 		AMX_LOAD(4, x, ldx);

@@ -15,7 +15,6 @@
 #include "avx512_pairs.h"
 
 #define AMX_MULTIPLY "tdpbf16ps"
-#define AMX_FROM_INIT
 #include "amx.h"
 
 #include "../simd_math.inc"
@@ -34,7 +33,7 @@ typedef uint16_t WEIGHT_T;
 #define half_begin amx_configure
 #define half_end   amx_release
 
-/* Compute a tile of the rows for which tiles are configured, see kernels/tile.h. */
+/* Compute a tile of the rows for which tiles are configured, from zero; see kernels/tile.h. */
 static inline void
 tile(size_t rows, size_t vecs, const Tile *t)
 {
@@ -43,8 +42,23 @@ tile(size_t rows, size_t vecs, const Tile *t)
 				  .ldx = t->ldx * 4,
 				  .w = {t->w, NULL},
 				  .vecs = {vecs, 0},
-				  .init = t->init,
 				  .out = {t->out, NULL},
+				  .outstep = t->outstep * 4};
+
+	(void) rows;
+	amx_flat(&b);
+}
+
+/* tile() of a panel and the next one, of vecs registers. */
+static inline void
+tile_pair(size_t rows, size_t vecs, const Tile *t)
+{
+	AmxBlock b = {.steps = t->k / HALF_STEP,
+				  .x = t->x,
+				  .ldx = t->ldx * 4,
+				  .w = {t->w, (const char *) t->w + t->k * NR * 4},
+				  .vecs = {NV, vecs},
+				  .out = {t->out, (float *) t->out + NR},
 				  .outstep = t->outstep * 4};
 
 	(void) rows;

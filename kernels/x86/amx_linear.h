@@ -2,6 +2,7 @@
  * amx_linear.h: the linear of narrow products on tiles, over the rows, weights and epilogue of
  * simd_narrow.inc, after which it is included.  Owns its blocking; refuses to know numbers.
  *
+ * Rows of a block stay in the L1 cache while panels, which lie in order, stream past them from L2.
  * All blocks of a call are equally high, so that tiles are configured once: the last begins within
  * the one before it and finishes only the rows that are new.  A block is finished after the next
  * one's multiplications have begun, so that the processor does both.
@@ -10,7 +11,7 @@
 #define LEPTON_X86_AMX_LINEAR_H
 
 #define AMX_HEIGHT	 (2 * AMX_ROWS)
-#define AMX_L2_BYTES 786432 /* of rows, kept in L2 while all panels pass over them */
+#define AMX_L2_BYTES 1310720 /* of panels, kept in L2 while all rows pass over them */
 
 /* A call. */
 typedef struct AmxLinear
@@ -76,34 +77,36 @@ amx_tall_linear(const AmxLinear *l, size_t height)
 {
 	const LepNarrowLinear *a = l->a;
 	int32_t sums[2][AMX_HEIGHT * NR] __attribute__((aligned(64)));
-	float bias[2][NR] __attribute__((aligned(64)));
-	size_t fits = AMX_L2_BYTES / (l->rows.stride * height), turn = 0, panel = 0;
-	size_t pass = (fits ? fits : 1) * height;
+	float tail[NR] __attribute__((aligned(64))); /* bias of a narrower panel, or zeros for all */
+	size_t panel = NR * l->depth * sizeof(WEIGHT_T), fits = AMX_L2_BYTES / (panel ? panel : 1);
+	size_t group = (fits ? fits : 1) * NR, turn = 0;
 	AmxSums last = {.rows = 0};
 
-	for (size_t m0 = 0; m0 < a->n_rows; m0 += pass)
+	for (size_t c = 0, n = a->d_out / NR * NR; c < NR; c++)
+		tail[c] = a->bias && n + c < a->d_out ? a->bias[n + c] : 0.0f;
+	for (size_t n0 = 0; n0 < a->d_out; n0 += group)
 	{
-		size_t m1 = a->n_rows - m0 < pass ? a->n_rows : m0 + pass;
-		const WEIGHT_T *w = l->panels;
+		size_t n1 = a->d_out - n0 < group ? a->d_out : n0 + group;
 
-		for (size_t n = 0; n < a->d_out; n += NR, panel ^= 1)
+		for (size_t m = 0; m < a->n_rows; m += height)
 		{
-			size_t cols = a->d_out - n < NR ? a->d_out - n : NR;
-			size_t width = padded_columns(cols);
-			const float *init = amx_bias(a, n, NR, bias[panel]);
+			size_t from = a->n_rows - m < height ? a->n_rows - height : m;
+			const char *x = l->rows.rows + (a->first + from) * l->rows.stride;
 
-			for (size_t m = m0; m < m1; m += height, turn ^= 1)
+			for (size_t n = n0; n < n1; n += NR, turn ^= 1)
 			{
-				size_t from = a->n_rows - m < height ? a->n_rows - height : m;
+				size_t cols = a->d_out - n < NR ? a->d_out - n : NR;
+				const float *bias = a->bias && cols == NR ? a->bias + n : tail;
 				AmxBlock b = {.steps = l->depth / PAD,
-							  .x = l->rows.rows + (a->first + from) * l->rows.stride,
+							  .x = x,
 							  .ldx = l->rows.stride,
-							  .w = {(const char *) w, NULL},
-							  .vecs = {width / W, 0},
-							  .init = init,
+							  .w = {(const char *) (l->panels + n * l->depth), NULL},
+							  .vecs = {padded_columns(cols) / W, 0},
 							  .out = {sums[turn], NULL},
 							  .outstep = NR * 4};
 
+				if (NARROW_BITS == 16)
+					b.init = bias;
 				amx_tall(&b);
 				amx_finish(l, &last);
 				last = (AmxSums){.sums = sums[turn] + (m - from) * NR,
@@ -111,9 +114,8 @@ amx_tall_linear(const AmxLinear *l, size_t height)
 								 .rows = from + height - m,
 								 .n = n,
 								 .cols = cols,
-								 .bias = init};
+								 .bias = bias};
 			}
-			w += width * l->depth;
 		}
 	}
 	amx_finish(l, &last);
@@ -138,7 +140,7 @@ amx_flat_linear(const AmxLinear *l)
 					  .x = l->rows.rows + a->first * l->rows.stride,
 					  .ldx = l->rows.stride,
 					  .vecs = {0, 0},
-					  .init = init,
+					  .init = NARROW_BITS == 16 ? init : NULL,
 					  .out = {sums[turn][0], sums[turn][1]},
 					  .outstep = NR * 4};
 
@@ -175,7 +177,7 @@ amx_linear(const LepNarrowLinear *a)
 	size_t blocks = (a->n_rows + AMX_HEIGHT - 1) / AMX_HEIGHT;
 	size_t height;
 
-	if (a->n_rows == 0)
+	if (a->n_rows == 0 || a->d_out == 0)
 		return;
 	height = (a->n_rows + blocks - 1) / blocks;
 	l.rows = narrow_block((void *) a->rows, a->n_block, a->d_in);
