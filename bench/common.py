@@ -22,7 +22,8 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error",
          "OPENVINO_TELEMETRY": "0"}
 
-SAMPLE_TEXTS = 300  # the last e-mails: compressed models are calibrated with them
+SAMPLE_TEXTS = 300  # the last e-mails: peers are calibrated with them
+OWN_ROWS = 1200  # the last e-mails: lepton_quantize measures on parts of them
 
 # Tokens a text is cut at, texts a batch, texts at most; see workloads().
 WORKLOADS = {
@@ -82,6 +83,16 @@ def digest_texts(texts):
 def sample(rows):
     """Return the texts that models are calibrated with, the last e-mails; workloads take the first."""
     return [row["text"] for row in rows[-SAMPLE_TEXTS:]]
+
+
+def own_rows(rows):
+    """Return the texts that lepton_quantize measures on: subjects and beginnings of bodies of the last e-mails."""
+    taken = set(row["text"].split("\n", 1)[0].strip() for row in rows[:-OWN_ROWS])
+    texts = []
+    for row in rows[-OWN_ROWS:]:
+        subject, _, body = row["text"].partition("\n")
+        texts += [subject.strip()] * (subject.strip() not in taken) + [" ".join(body.split())[:400]]
+    return [text for text in texts if text]
 
 
 def tokenizer(folder, max_tokens):
@@ -203,7 +214,7 @@ def have_compressed(conn, parent, name, precision, rows, anew=False):
     conn.execute("CREATE TEMP TABLE IF NOT EXISTS bench_sample (n int, text text)")
     conn.execute("TRUNCATE bench_sample")
     with conn.cursor() as cursor, cursor.copy("COPY bench_sample FROM STDIN") as copy:
-        for row in enumerate(sample(rows)):
+        for row in enumerate(own_rows(rows)):
             copy.write_row(row)
     start = time.perf_counter()
     conn.execute("SELECT count(*) FROM lepton_quantize(%s, %s, %s, sample => %s)",

@@ -9,7 +9,7 @@
 
 #include "compress_parts.h"
 
-#define RUN_FLOATS (16u << 20) /* of a run's buffers: more tokens of the sample are left out */
+#define RUN_FLOATS (44u << 20) /* of a run's buffers: more tokens of the sample are left out */
 #define RUN_TOKENS 16384	   /* of the sample that are used */
 
 static const LepScheme all_i8[] = {LEP_SCHEME_I8_ASYMMETRIC, LEP_SCHEME_I8_SYMMETRIC,
