@@ -126,7 +126,7 @@ make_recipe(const LepCompressOptions *options, const Sample *sample, LepTask tas
 	StringInfoData recipe;
 
 	initStringInfo(&recipe);
-	appendStringInfo(&recipe, "lepton_quantize(precision => '%s'", options->precision);
+	appendStringInfo(&recipe, "lepton_quantize(\"precision\" => '%s'", options->precision);
 	if (strcmp(options->precision, "auto") == 0)
 		appendStringInfo(&recipe, ", min_cosine => %g", options->min_cosine);
 	if (strcmp(options->precision, "auto") == 0 && task == LEP_TASK_CLASSIFY)

@@ -9,7 +9,7 @@ CREATE TABLE texts AS SELECT i AS id, CASE i % 3 WHEN 0 THEN 'the invoice money 
 -- One row for each operator whose weights are compressed, in the order of lepton_graph.
 SELECT name, scheme, error < 0.01 AS good, bytes_before, bytes < bytes_before AS smaller
 	FROM lepton_quantize('tiny', 'asymmetric', 'i8_asymmetric', sample => 'SELECT body FROM texts ORDER BY id');
-SELECT name, task, family, "precision", dims, parent, bytes < 80000 AS small, recipe ~ '^lepton_quantize\(precision => ''i8_asymmetric'', texts => 60, cosine => 0.99\d+\)$' AS recipe,
+SELECT name, task, family, "precision", dims, parent, bytes < 80000 AS small, recipe ~ '^lepton_quantize\("precision" => ''i8_asymmetric'', texts => 60, cosine => 0.99\d+\)$' AS recipe,
 	"default", lepton_verify(name::text), parameters = (SELECT parameters FROM lepton_models WHERE name = 'tiny') AS parameters
 	FROM lepton_models WHERE name = 'asymmetric' \gx
 SELECT lepton_similarity(lepton_embed('the invoice is overdue', 'tiny'), lepton_embed('the invoice is overdue', 'asymmetric')) > 0.99 AS near,
@@ -35,7 +35,7 @@ SELECT bool_and(e = lepton_embed('lunch at noon', name::text)) AS same FROM want
 -- Chosen by measurement; for a classifier too.
 SELECT count(*) > 0 AS rows, bool_and(error < 0.01) AS good FROM lepton_quantize('tiny', 'small', sample => 'SELECT body FROM texts', min_cosine => 0.99);
 SELECT count(*) > 0 AS rows FROM lepton_quantize('kinds', 'small_kinds', sample => 'SELECT body FROM texts');
-SELECT name, task, labels, recipe ~ '^lepton_quantize\(precision => ''auto'', min_cosine => 0.99\d*, (min_agreement => 0.998, )?texts => 60, cosine => [01]\.\d+(, agreement => [01]\.\d+)?\)$' AS recipe
+SELECT name, task, labels, recipe ~ '^lepton_quantize\("precision" => ''auto'', min_cosine => 0.99\d*, (min_agreement => 0.998, )?texts => 60, cosine => [01]\.\d+(, agreement => [01]\.\d+)?\)$' AS recipe
 	FROM lepton_models WHERE name LIKE 'small%' ORDER BY name;
 SELECT avg((lepton_classify(body, 'kinds') = lepton_classify(body, 'small_kinds'))::int) > 0.9 AS agree FROM texts;
 -- The same call gives the same bytes.
