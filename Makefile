@@ -11,7 +11,7 @@ ENGINE_OBJS = \
 	$(patsubst %.c,%.o,$(sort $(wildcard src/engine/*.c src/engine/families/*.c)))
 
 SERVER_OBJS = \
-	$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/store/*.c src/func/*.c)))
+	$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/store/*.c src/func/*.c src/exec/*.c)))
 
 OBJS = $(KERNEL_OBJS) $(ENGINE_OBJS) $(SERVER_OBJS)
 

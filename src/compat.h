@@ -13,7 +13,7 @@
 
 /* 18 added the name and version of a module to its magic block. */
 #if PG_VERSION_NUM >= 180000
-#define LEPTON_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "lepton", .version = "0.2.0")
+#define LEPTON_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "lepton", .version = "0.4.0")
 #else
 #define LEPTON_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
@@ -24,6 +24,20 @@
 #define lepton_name_list(name) stringToQualifiedNameList(name, NULL)
 #else
 #define lepton_name_list(name) stringToQualifiedNameList(name)
+#endif
+
+/* 18 split the header of EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define LEPTON_EXPLAIN_HEADER "commands/explain_format.h"
+#else
+#define LEPTON_EXPLAIN_HEADER "commands/explain.h"
+#endif
+
+/* 17 gave random() a second form. */
+#if PG_VERSION_NUM >= 170000
+#define LEPTON_F_RANDOM F_RANDOM_
+#else
+#define LEPTON_F_RANDOM F_RANDOM
 #endif
 
 /* 16 replaced the ownership check of each catalog by one for all. */

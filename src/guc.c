@@ -7,11 +7,13 @@
 #include "lib/stringinfo.h"
 #include "utils/guc.h"
 
+int lepton_batch_rows = LEPTON_DEFAULT_BATCH_ROWS;
 int lepton_batch_tokens = LEPTON_DEFAULT_BATCH_TOKENS;
 int lepton_cache_size = LEPTON_DEFAULT_CACHE_MB;
 char *lepton_classify_model = NULL;
 char *lepton_cpu_isa = NULL;
 char *lepton_embed_model = NULL;
+bool lepton_enable_batching = true;
 bool lepton_truncate = true;
 
 /* Kernels of lepton_cpu_isa, NULL until first use and after a change. */
@@ -69,6 +71,11 @@ lepton_kernels(void)
 void
 lepton_guc_init(void)
 {
+	DefineCustomIntVariable("lepton.batch_rows",
+							"Sets how many rows of a query are read ahead at most.",
+							"Rows are read ahead so that a model computes many of them together.",
+							&lepton_batch_rows, LEPTON_DEFAULT_BATCH_ROWS, LEPTON_MIN_BATCH_ROWS,
+							LEPTON_MAX_BATCH_ROWS, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("lepton.batch_tokens", "Sets how many tokens a batch may hold.",
 							"More tokens use more memory; a longer text is a batch of its own.",
 							&lepton_batch_tokens, LEPTON_DEFAULT_BATCH_TOKENS,
@@ -87,6 +94,10 @@ lepton_guc_init(void)
 	DefineCustomStringVariable("lepton.embed_model", "Sets the default model for embedding.",
 							   "An empty string means the default of lepton_set_default().",
 							   &lepton_embed_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("lepton.enable_batching",
+							 "Lets queries compute calls for many rows together.",
+							 "When off, each row is computed alone.", &lepton_enable_batching, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("lepton.truncate", "Cuts texts that are too long for the model.",
 							 "When off, such a text is an error.", &lepton_truncate, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);

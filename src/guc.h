@@ -8,6 +8,10 @@
 
 #include "../kernels/lepton_kernels.h"
 
+#define LEPTON_MIN_BATCH_ROWS	  1
+#define LEPTON_MAX_BATCH_ROWS	  65536
+#define LEPTON_DEFAULT_BATCH_ROWS 4096
+
 #define LEPTON_MIN_BATCH_TOKENS		64
 #define LEPTON_MAX_BATCH_TOKENS		65536
 #define LEPTON_DEFAULT_BATCH_TOKENS 1024
@@ -16,11 +20,13 @@
 #define LEPTON_MAX_CACHE_MB		(1024 * 1024)
 #define LEPTON_DEFAULT_CACHE_MB 4096
 
+extern int lepton_batch_rows;
 extern int lepton_batch_tokens;
 extern int lepton_cache_size;
 extern char *lepton_classify_model;
 extern char *lepton_cpu_isa;
 extern char *lepton_embed_model;
+extern bool lepton_enable_batching;
 extern bool lepton_truncate;
 
 /* Define the settings; called by _PG_init. */

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "exec/exec.h"
 #include "fmgr.h"
 #include "guc.h"
 #include "store/store.h"
@@ -18,4 +19,5 @@ _PG_init(void)
 {
 	lepton_guc_init();
 	store_init();
+	lepton_exec_init();
 }

@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 
 #include "../engine/task.h"
-#include "run.h"
+#include "registry.h"
 
 PG_FUNCTION_INFO_V1(lepton_classify);
 PG_FUNCTION_INFO_V1(lepton_classify_array);
@@ -53,26 +53,35 @@ label_datum(const StoreModel *m, int i)
 	return CStringGetTextDatum(local);
 }
 
+/* Make the best label of a row of logits */
+Datum
+func_classify_result(StoreModel *m, const float *const *rows)
+{
+	Size size = func_width(m) * sizeof(float);
+	float *scores = palloc(size);
+	Datum label;
+
+	memcpy(scores, rows[0], size);
+	row_scores(m, scores);
+	label = label_datum(m, best_label(scores, func_width(m)));
+	pfree(scores);
+	return label;
+}
+
 /* Best label of one text */
 Datum
 func_classify_one(StoreModel *m, const text *input)
 {
-	float *row = func_run_one(m, input);
+	const float *row = func_run_one(m, input);
 
-	row_scores(m, row);
-	return label_datum(m, best_label(row, func_width(m)));
+	return func_classify_result(m, &row);
 }
 
 /* lepton_classify(input text [, model text]) returns text */
 Datum
 lepton_classify(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_CLASSIFY);
-
-	Datum label = func_classify_one(m, PG_GETARG_TEXT_PP(0));
-
-	store_model_close(m);
-	PG_RETURN_DATUM(label);
+	return func_task_call(fcinfo, func_task(lepton_classify));
 }
 
 /*

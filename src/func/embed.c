@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 
 #include "../engine/task.h"
-#include "run.h"
+#include "registry.h"
 
 PG_FUNCTION_INFO_V1(lepton_embed);
 PG_FUNCTION_INFO_V1(lepton_embed_array);
@@ -21,16 +21,18 @@ PG_FUNCTION_INFO_V1(lepton_similarity_vectors);
 PG_FUNCTION_INFO_V1(lepton_tokenize);
 PG_FUNCTION_INFO_V1(lepton_tokenize_array);
 
+/* Make the real[] of an embedding */
+Datum
+func_embed_result(StoreModel *m, const float *const *rows)
+{
+	return func_real_array(rows[0], func_width(m));
+}
+
 /* lepton_embed(input text [, model text]) returns real[] */
 Datum
 lepton_embed(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_EMBED);
-	float *row = func_run_one(m, PG_GETARG_TEXT_PP(0));
-	size_t width = func_width(m);
-
-	store_model_close(m);
-	PG_RETURN_DATUM(func_real_array(row, width));
+	return func_task_call(fcinfo, func_task(lepton_embed));
 }
 
 /*
@@ -99,21 +101,18 @@ lepton_embed_array(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(array);
 }
 
+/* Make the cosine of two embeddings */
+Datum
+func_similarity_result(StoreModel *m, const float *const *rows)
+{
+	return Float4GetDatum(lep_cosine(rows[0], rows[1], func_width(m)));
+}
+
 /* lepton_similarity(a text, b text [, model text]) returns real */
 Datum
 lepton_similarity(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 2), LEP_TASK_EMBED);
-	size_t width = func_width(m);
-	float *rows = palloc(mul_size(mul_size(width, 2), sizeof(float)));
-	FuncRun run;
-
-	func_run_begin(&run, m, rows);
-	func_run_add(&run, PG_GETARG_TEXT_PP(0));
-	func_run_add(&run, PG_GETARG_TEXT_PP(1));
-	func_run_end(&run);
-	store_model_close(m);
-	PG_RETURN_FLOAT4(lep_cosine(rows, rows + width, width));
+	return func_task_call(fcinfo, func_task(lepton_similarity));
 }
 
 /* lepton_similarity(a text[], b text[] [, model text]) returns real[]: one cosine per pair */

@@ -97,6 +97,36 @@ func_run_begin(FuncRun *run, StoreModel *m, float *out)
 	run->width = func_width(m);
 }
 
+/* Run a batch through a graph: out[n_texts, width of the graph] */
+LepStatus
+func_run_graph(const LepModel *model, const LepBatch *batch, size_t max_len, float *out,
+			   LepError *err)
+{
+	size_t need = lep_graph_arena_size(model->graph, batch->n_tokens, batch->n_texts, max_len);
+
+	if (need == 0)
+		return lep_error(err, LEP_TOO_LARGE, "batch is too large");
+	run_prepare();
+	arena_reserve(need);
+	return lep_graph_run(model->graph, batch, arena, arena_size, out, lepton_stop(), err);
+}
+
+/* Tokenize a text as the model's task takes it */
+LepStatus
+func_run_encode(const LepModel *model, const char *utf8, size_t len, LepTokens *tokens,
+				LepError *err)
+{
+	run_prepare();
+	return lep_encode(model, encoder, utf8, len, lepton_truncate, tokens, lepton_stop(), err);
+}
+
+/* Give back working memory that is worth it */
+void
+func_run_trim(void)
+{
+	arena_trim();
+}
+
 /* Run the open batch */
 static void
 run_batch(FuncRun *run)
@@ -106,29 +136,20 @@ run_batch(FuncRun *run)
 	LepBatch batch = {run->n_texts, run->n_tokens, run->ids, run->types, run->starts};
 	float *rows = run->out + run->first * run->width;
 	LepError err = {0};
-	size_t need;
 	instr_time start, end;
 
 	if (run->n_texts == 0)
 		return;
 	INSTR_TIME_SET_CURRENT(start);
-	need = lep_graph_arena_size(model->graph, run->n_tokens, run->n_texts, run->max_len);
-	if (need == 0)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("batch is too large")));
-	arena_reserve(need);
 	if (head == NULL)
-		lepton_check(
-			lep_graph_run(model->graph, &batch, arena, arena_size, rows, lepton_stop(), &err),
-			&err);
+		lepton_check(func_run_graph(model, &batch, run->max_len, rows, &err), &err);
 	else
 	{
 		size_t d = head->dims;
 		float *embeddings =
 			palloc_extended(mul_size(mul_size(run->n_texts, d), sizeof(float)), MCXT_ALLOC_HUGE);
 
-		lepton_check(
-			lep_graph_run(model->graph, &batch, arena, arena_size, embeddings, lepton_stop(), &err),
-			&err);
+		lepton_check(func_run_graph(model, &batch, run->max_len, embeddings, &err), &err);
 		for (size_t i = 0; i < run->n_texts; i++)
 			lep_head_apply(model->kernels, head->w, head->bias, embeddings + i * d, head->n_labels,
 						   d, rows + i * run->width);
@@ -305,10 +326,7 @@ func_encode(StoreModel *m, const char *utf8, size_t len, LepTokens *tokens)
 {
 	LepError err = {0};
 
-	run_prepare();
-	lepton_check(
-		lep_encode(m->model, encoder, utf8, len, lepton_truncate, tokens, lepton_stop(), &err),
-		&err);
+	lepton_check(func_run_encode(m->model, utf8, len, tokens, &err), &err);
 }
 
 /* Add a text in UTF-8 */

@@ -70,6 +70,16 @@ float *func_run_one(StoreModel *m, const text *input);
 
 /* Tokens of one text as the model's task takes them; valid until the next text of this backend. */
 void func_encode(StoreModel *m, const char *utf8, size_t len, LepTokens *tokens);
+
+/* The parts of a run, for window.c: tokens are valid until the next text of this backend ... */
+LepStatus func_run_encode(const LepModel *model, const char *utf8, size_t len, LepTokens *tokens,
+						  LepError *err);
+/* ... out[n_texts, width of the graph]; the longest text has max_len tokens ... */
+LepStatus func_run_graph(const LepModel *model, const LepBatch *batch, size_t max_len, float *out,
+						 LepError *err);
+/* ... and what large batches took is given back. */
+void func_run_trim(void);
+
 /* Token ids of one text, nothing in front, nothing cut; valid until the next text of this backend. */
 void func_tokenize(StoreModel *m, const text *input, LepTokens *tokens);
 

@@ -407,15 +407,32 @@ open_model(const char *name, bool any_task, LepTask task)
 	return m;
 }
 
+/* The name of the setting for a task in the place of NULL */
+static const char *
+name_or_setting(const char *name, LepTask task)
+{
+	const char *setting = task == LEP_TASK_EMBED ? lepton_embed_model : lepton_classify_model;
+
+	return name == NULL && setting != NULL && setting[0] != '\0' ? setting : name;
+}
+
 /* Open a model for a task; name NULL: the default */
 StoreModel *
 store_model_open(const char *name, LepTask task)
 {
-	const char *setting = task == LEP_TASK_EMBED ? lepton_embed_model : lepton_classify_model;
+	return open_model(name_or_setting(name, task), false, task);
+}
 
-	if (name == NULL && setting != NULL && setting[0] != '\0')
-		name = setting;
-	return open_model(name, false, task);
+/* Find the row of a model */
+bool
+store_model_find(const char *name, LepTask task, StoreRow *row)
+{
+	bool pushed = store_push_snapshot();
+	bool found = find_row(name_or_setting(name, task), task, row, NULL);
+
+	if (pushed)
+		PopActiveSnapshot();
+	return found;
 }
 
 /* Open a model whatever its task */

@@ -31,6 +31,7 @@ typedef struct StoreRow
 	uint8 hash[LEP_HASH_BYTES];
 	uint64 bytes; /* of its files */
 	bool is_default;
+	char precision[32]; /* of its weights, for people; cut if longer */
 } StoreRow;
 
 /* A classifier head learned on another model's embeddings; the weights are private and small. */
@@ -60,6 +61,8 @@ const char *store_task_name(LepTask task);
  * not there (naming those that are), when the user may not use it, when it serves another task.
  */
 StoreModel *store_model_open(const char *name, LepTask task);
+/* Find the row that store_model_open would; false when there is none. */
+bool store_model_find(const char *name, LepTask task, StoreRow *row);
 /* The same without looking at the task: tokenizing, describing. */
 StoreModel *store_model_open_any(const char *name);
 /* Let go; the cache keeps the model warm. */

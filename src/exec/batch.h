@@ -1,0 +1,103 @@
+/*
+ * batch.h: what the files of the executor node share.  README.md has the rules.
+ */
+#ifndef LEPTON_EXEC_BATCH_H
+#define LEPTON_EXEC_BATCH_H
+
+#include "postgres.h"
+
+#include "nodes/extensible.h"
+#include "nodes/plannodes.h"
+#include "nodes/primnodes.h"
+
+#include "../func/registry.h"
+
+#define BATCH_NAME "LeptonBatch"
+
+/* Rows of a first window: then windows double. */
+#define BATCH_FIRST_ROWS 8
+
+/*
+ * custom_private is a list of Integers in this order; custom_exprs has the calls, then
+ * the bound's count and offset as far as they are there.  custom_scan_tlist is the child's
+ * columns, then one column a call.
+ */
+typedef enum BatchPrivate
+{
+	BATCH_PRIVATE_COLUMNS,	 /* of the child */
+	BATCH_PRIVATE_CALLS,	 /* of custom_exprs */
+	BATCH_PRIVATE_FIRST,	 /* rows of the first window */
+	BATCH_PRIVATE_HAS_COUNT, /* 1: no more than this many rows will be asked for */
+	BATCH_PRIVATE_HAS_OFFSET /* 1: plus so many */
+} BatchPrivate;
+
+/* hoist.c: calls in expressions */
+
+/* A call that a node computes ahead. */
+typedef struct BatchCall
+{
+	FuncExpr *origin;  /* as it stands in the plan */
+	FuncExpr *hoisted; /* the same, its texts NULL where the expression would not have come to it */
+	bool is_guarded;   /* hoisted differs: stands for this one place only */
+} BatchCall;
+
+/* Entry of the task function that an expression calls, NULL for other expressions. */
+const FuncTask *batch_call_task(Node *node);
+/* Tell whether an expression calls a task function anywhere. */
+bool batch_has_call(Node *node);
+/* Append the calls of an expression that can be computed ahead; list of BatchCall. */
+void batch_collect(Node *node, List **calls);
+/* Append calls in the arguments and filters of aggregates, or of window functions. */
+void batch_collect_arguments(Node *node, List **calls);
+/* Append the Vars and results of aggregates that an expression reads, each once. */
+void batch_collect_leaves(Node *node, List **leaves);
+/* Copy an expression: calls become columns n_leaves + 1 ..., leaves 1 ... of varno. */
+Node *batch_replace(Node *node, List *leaves, List *calls, int varno);
+/* Copy an expression: only calls are replaced, by columns first + 1 ... of varno. */
+Node *batch_replace_calls(Node *node, List *calls, int varno, int first);
+
+/* order.c: what must not be done ahead of time */
+
+/* Tell whether reading the rows of a plan ahead could be noticed. */
+bool batch_is_ordered(const PlannedStmt *stmt, Plan *plan);
+
+/* constant.c: calls whose arguments are constants */
+
+/* What was covered in a query, for taking the covers off in its plan. */
+typedef struct BatchConstants
+{
+	bool has_calls; /* others than those of constants */
+	List *covered;	/* expressions; a Param of the id BATCH_FIRST_PARAM + i stands for each */
+} BatchConstants;
+
+#define BATCH_FIRST_PARAM (1 << 24)
+
+/* Let each be computed once, when the statement runs, not when it is planned. */
+Query *batch_cover_constants(Query *query, BatchConstants *constants);
+void batch_uncover_constants(PlannedStmt *stmt, const BatchConstants *constants);
+
+/* plan.c */
+
+void batch_plan_init(void);
+
+/* exec.c */
+
+typedef struct BatchState BatchState;
+extern CustomScanMethods batch_scan_methods;
+
+/* Totals of a node; in shared memory one of them a worker. */
+typedef struct BatchTotals
+{
+	FuncWork work;
+	uint64 windows;
+} BatchTotals;
+
+/* Counts of this process and, after they have ended, of its workers. */
+BatchTotals batch_totals(const BatchState *state);
+void batch_exec_init(void);
+
+/* explain.c */
+
+void batch_explain(CustomScanState *node, List *ancestors, struct ExplainState *es);
+
+#endif

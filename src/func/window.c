@@ -1,0 +1,388 @@
+/*
+ * window.c: runs the texts of rows that were read ahead.  It knows neither
+ * queries nor results.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+#include "../engine/task.h"
+#include "../errors.h"
+#include "../guc.h"
+#include "window.h"
+
+/* A distinct sequence of tokens of an engine. */
+typedef struct Sequence
+{
+	uint64 hash; /* of its ids */
+	size_t at;	 /* of its ids in Engine.ids */
+	uint32 n;	 /* tokens */
+	uint32 row;	 /* in Engine.out */
+	bool is_bad; /* its batch failed */
+} Sequence;
+
+/* A graph and the texts for it. */
+typedef struct Engine
+{
+	const LepModel *model;
+	size_t width;		 /* of a row of the graph */
+	int32 *ids, *types;	 /* [n_ids] */
+	Sequence *sequences; /* [n_sequences] */
+	uint32 *table;		 /* [table_size] number of a sequence + 1, 0 free; a power of two */
+	float *out;			 /* [n_sequences, width], longest sequence first */
+	size_t n_ids, ids_capacity;
+	uint32 n_sequences, sequences_capacity, table_size;
+	FuncWork work;
+} Engine;
+
+struct FuncWindow
+{
+	MemoryContext kept;	 /* the window and its engines */
+	MemoryContext texts; /* what a reset forgets */
+	Engine *engines;
+	int n_engines;
+};
+
+/* Make an empty window */
+FuncWindow *
+func_window_create(MemoryContext context)
+{
+	MemoryContext kept = AllocSetContextCreate(context, "lepton window", ALLOCSET_SMALL_SIZES);
+	FuncWindow *w = MemoryContextAllocZero(kept, sizeof(FuncWindow));
+
+	w->kept = kept;
+	w->texts = AllocSetContextCreate(kept, "lepton window texts", ALLOCSET_DEFAULT_SIZES);
+	return w;
+}
+
+/* Forget the texts */
+void
+func_window_reset(FuncWindow *w)
+{
+	MemoryContextReset(w->texts);
+	for (int i = 0; i < w->n_engines; i++)
+	{
+		const LepModel *model = w->engines[i].model;
+
+		memset(&w->engines[i], 0, sizeof(Engine));
+		w->engines[i].model = model;
+		w->engines[i].width = lep_desc_width(model->view.desc);
+	}
+}
+
+/* Forget everything */
+void
+func_window_forget(FuncWindow *w)
+{
+	MemoryContextReset(w->texts);
+	w->n_engines = 0;
+}
+
+/* Find or add the engine of a model */
+int
+func_window_engine(FuncWindow *w, const StoreModel *m)
+{
+	int i = 0;
+
+	while (i < w->n_engines && w->engines[i].model != m->model)
+		i++;
+	if (i < w->n_engines)
+		return i;
+	if (w->engines == NULL)
+		w->engines = MemoryContextAlloc(w->kept, sizeof(Engine));
+	else
+		w->engines = repalloc(w->engines, (i + 1) * sizeof(Engine));
+	memset(&w->engines[i], 0, sizeof(Engine));
+	w->engines[i].model = m->model;
+	w->engines[i].width = lep_desc_width(m->model->view.desc);
+	w->n_engines++;
+	return i;
+}
+
+/* Raise what ends the statement; what concerns one text is left to its row */
+static bool
+concerns_text(LepStatus status, const LepError *err)
+{
+	if (status == LEP_CANCELLED || status == LEP_NO_MEMORY || status == LEP_IO)
+		lepton_raise(status, err);
+	return true;
+}
+
+/* The place of a sequence in the table: its own, or a free one */
+static uint32 *
+find_place(const Engine *e, uint64 hash, const int32 *ids, size_t n)
+{
+	uint32 mask = e->table_size - 1;
+	uint32 i = (uint32) hash & mask;
+
+	for (; e->table[i] != 0; i = (i + 1) & mask)
+	{
+		const Sequence *s = &e->sequences[e->table[i] - 1];
+
+		if (s->hash == hash && s->n == n && memcmp(e->ids + s->at, ids, n * sizeof(int32)) == 0)
+			break;
+	}
+	return &e->table[i];
+}
+
+/* Make room in the table for one more sequence */
+static void
+grow_table(Engine *e)
+{
+	if (e->n_sequences * 2 < e->table_size)
+		return;
+	if (e->table != NULL)
+		pfree(e->table);
+	e->table_size = Max(e->table_size * 2, 64);
+	e->table = palloc0(e->table_size * sizeof(uint32));
+	for (uint32 i = 0; i < e->n_sequences; i++)
+	{
+		const Sequence *s = &e->sequences[i];
+
+		*find_place(e, s->hash, e->ids + s->at, s->n) = i + 1;
+	}
+}
+
+/* Make room for one more sequence of n tokens */
+static void
+grow_pools(Engine *e, size_t n)
+{
+	if (e->n_ids + n > e->ids_capacity)
+	{
+		size_t capacity = Max(Max(e->ids_capacity * 2, e->n_ids + n), 1024);
+		Size size = mul_size(capacity, sizeof(int32));
+
+		if (e->ids == NULL)
+		{
+			e->ids = palloc_extended(size, MCXT_ALLOC_HUGE);
+			e->types = palloc_extended(size, MCXT_ALLOC_HUGE);
+		}
+		else
+		{
+			e->ids = repalloc_huge(e->ids, size);
+			e->types = repalloc_huge(e->types, size);
+		}
+		e->ids_capacity = capacity;
+	}
+	if (e->n_sequences == e->sequences_capacity)
+	{
+		e->sequences_capacity = Max(e->sequences_capacity * 2, 32);
+		e->sequences = e->sequences == NULL
+						   ? palloc(e->sequences_capacity * sizeof(Sequence))
+						   : repalloc(e->sequences, e->sequences_capacity * sizeof(Sequence));
+	}
+}
+
+/* Find or add a sequence of tokens */
+static uint32
+add_sequence(Engine *e, const LepTokens *tokens)
+{
+	uint64 hash = hash_bytes_extended((const unsigned char *) tokens->ids,
+									  (int) (tokens->n * sizeof(int32)), 0);
+	uint32 *place;
+	Sequence *s;
+
+	grow_table(e);
+	place = find_place(e, hash, tokens->ids, tokens->n);
+	if (*place != 0)
+	{
+		e->work.duplicates++;
+		return *place - 1;
+	}
+	grow_pools(e, tokens->n);
+	s = &e->sequences[e->n_sequences];
+	s->hash = hash;
+	s->at = e->n_ids;
+	s->n = tokens->n;
+	s->is_bad = false;
+	memcpy(e->ids + e->n_ids, tokens->ids, tokens->n * sizeof(int32));
+	memcpy(e->types + e->n_ids, tokens->types, tokens->n * sizeof(int32));
+	e->n_ids += tokens->n;
+	*place = ++e->n_sequences;
+	return e->n_sequences - 1;
+}
+
+/* Tokenize a text and add it */
+bool
+func_window_add(FuncWindow *w, int engine, const text *input, uint32 *sequence)
+{
+	Engine *e = &w->engines[engine];
+	LepTokens tokens;
+	LepError err = {0};
+	LepStatus status;
+	const char *utf8;
+	size_t len;
+	MemoryContext old;
+	instr_time start, end;
+
+	CHECK_FOR_INTERRUPTS();
+	if (GetDatabaseEncoding() == PG_SQL_ASCII &&
+		!pg_verify_mbstr(PG_UTF8, VARDATA_ANY(input), VARSIZE_ANY_EXHDR(input), true))
+		return false;
+	INSTR_TIME_SET_CURRENT(start);
+	utf8 = func_utf8(input, &len);
+	status = func_run_encode(e->model, utf8, len, &tokens, &err);
+	if (status == LEP_OK)
+	{
+		old = MemoryContextSwitchTo(w->texts);
+		*sequence = add_sequence(e, &tokens);
+		MemoryContextSwitchTo(old);
+	}
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	e->work.tokenizing += INSTR_TIME_GET_DOUBLE(end);
+	if (utf8 != VARDATA_ANY(input))
+		pfree((void *) utf8);
+	return status == LEP_OK || !concerns_text(status, &err);
+}
+
+/* Tokens that will be run */
+uint64
+func_window_tokens(const FuncWindow *w)
+{
+	uint64 n = 0;
+
+	for (int i = 0; i < w->n_engines; i++)
+		n += w->engines[i].n_ids;
+	return n;
+}
+
+/* Bytes that the window takes, its results included */
+uint64
+func_window_bytes(const FuncWindow *w)
+{
+	uint64 n = MemoryContextMemAllocated(w->texts, true);
+
+	for (int i = 0; i < w->n_engines; i++)
+		n += (uint64) w->engines[i].n_sequences * w->engines[i].width * sizeof(float);
+	return n;
+}
+
+/* Order sequences by length, longest first, then as they came */
+static int
+compare_length(const void *a, const void *b, void *arg)
+{
+	const Sequence *sequences = arg;
+	uint32 x = *(const uint32 *) a;
+	uint32 y = *(const uint32 *) b;
+
+	if (sequences[x].n != sequences[y].n)
+		return sequences[x].n > sequences[y].n ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+/* Run the sequences order[first, end) as one batch; buffers have room for their tokens */
+static void
+run_sequences(Engine *e, const uint32 *order, uint32 first, uint32 end, int32 *ids, int32 *types,
+			  uint32 *starts)
+{
+	LepBatch batch = {end - first, 0, ids, types, starts};
+	LepError err = {0};
+	LepStatus status;
+	instr_time from, to;
+
+	INSTR_TIME_SET_CURRENT(from);
+	for (uint32 i = first; i < end; i++)
+	{
+		Sequence *s = &e->sequences[order[i]];
+
+		memcpy(ids + batch.n_tokens, e->ids + s->at, s->n * sizeof(int32));
+		memcpy(types + batch.n_tokens, e->types + s->at, s->n * sizeof(int32));
+		starts[i - first] = batch.n_tokens;
+		batch.n_tokens += s->n;
+		s->row = i;
+	}
+	starts[end - first] = batch.n_tokens;
+	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n,
+							e->out + (size_t) first * e->width, &err);
+	INSTR_TIME_SET_CURRENT(to);
+	INSTR_TIME_SUBTRACT(to, from);
+	e->work.running += INSTR_TIME_GET_DOUBLE(to);
+	e->work.tokens += batch.n_tokens;
+	e->work.batches++;
+	if (status != LEP_OK && concerns_text(status, &err))
+		for (uint32 i = first; i < end; i++)
+			e->sequences[order[i]].is_bad = true;
+}
+
+/* Run all sequences of an engine */
+static void
+run_engine(Engine *e)
+{
+	uint32 n = e->n_sequences;
+	uint32 *order, *starts;
+	int32 *ids, *types;
+	size_t capacity, n_batches, even;
+
+	if (n == 0)
+		return;
+	/* Batches of about the same size: a small one at the end would be slow. */
+	n_batches = (e->n_ids + lepton_batch_tokens - 1) / lepton_batch_tokens;
+	even = n_batches == 0 ? 0 : (e->n_ids + n_batches - 1) / n_batches;
+	order = palloc(n * sizeof(uint32));
+	for (uint32 i = 0; i < n; i++)
+		order[i] = i;
+	qsort_arg(order, n, sizeof(uint32), compare_length, e->sequences);
+	capacity = Min(Max(e->sequences[order[0]].n, (size_t) lepton_batch_tokens), e->n_ids);
+	ids = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
+	types = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
+	starts = palloc((n + 1) * sizeof(uint32));
+	e->out = palloc_extended(mul_size(mul_size(n, e->width), sizeof(float)), MCXT_ALLOC_HUGE);
+	for (uint32 first = 0, end; first < n; first = end)
+	{
+		size_t tokens = e->sequences[order[first]].n;
+
+		for (end = first + 1; end < n && tokens < even; end++)
+		{
+			tokens += e->sequences[order[end]].n;
+			if (tokens > (size_t) lepton_batch_tokens)
+				break;
+		}
+		run_sequences(e, order, first, end, ids, types, starts);
+	}
+	pfree(order);
+	pfree(ids);
+	pfree(types);
+	pfree(starts);
+}
+
+/* Run everything */
+void
+func_window_run(FuncWindow *w)
+{
+	MemoryContext old = MemoryContextSwitchTo(w->texts);
+
+	for (int i = 0; i < w->n_engines; i++)
+		run_engine(&w->engines[i]);
+	MemoryContextSwitchTo(old);
+}
+
+/* The row of a sequence */
+const float *
+func_window_row(const FuncWindow *w, const StoreModel *m, int engine, uint32 sequence)
+{
+	const Engine *e = &w->engines[engine];
+	const Sequence *s = &e->sequences[sequence];
+	const float *row = e->out + (size_t) s->row * e->width;
+	const StoreHead *head = m->head;
+	float *logits;
+
+	if (s->is_bad)
+		return NULL;
+	if (head == NULL)
+		return row;
+	logits = palloc(mul_size(head->n_labels, sizeof(float)));
+	lep_head_apply(m->model->kernels, head->w, head->bias, row, head->n_labels, head->dims, logits);
+	return logits;
+}
+
+/* What one engine did */
+const FuncWork *
+func_window_work(const FuncWindow *w, int engine)
+{
+	return &w->engines[engine].work;
+}
