@@ -11,6 +11,7 @@
 #include "nodes/primnodes.h"
 
 #include "../func/registry.h"
+#include "../func/window.h"
 
 #define BATCH_NAME "LeptonBatch"
 

@@ -9,11 +9,12 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/dsm.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "../func/window.h"
 #include "../guc.h"
 #include "batch.h"
 #include "exec.h"

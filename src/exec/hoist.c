@@ -170,13 +170,39 @@ guard(Expr *text, List *conditions)
 	return (Expr *) result;
 }
 
+/* Tell whether evaluating an expression costs nothing and cannot fail */
+static bool
+is_plain(Node *node)
+{
+	while (IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return IsA(node, Const) || IsA(node, Param) || IsA(node, Var);
+}
+
+/* Make texts of a call NULL where the conditions do not hold: one, and those that cost something */
+static void
+guard_texts(FuncExpr *call, const FuncTask *task, List *conditions)
+{
+	int first = 0;
+
+	for (int i = task->n_texts - 1; i >= 0; i--)
+		if (reads_row(list_nth(call->args, i), NULL))
+			first = i;
+	for (int i = 0; i < task->n_texts; i++)
+	{
+		ListCell *cell = list_nth_cell(call->args, i);
+
+		if (i == first || !is_plain(lfirst(cell)))
+			lfirst(cell) = guard(lfirst(cell), conditions);
+	}
+}
+
 /* Append a call unless it is there; guarded ones are there for their one place */
 static void
 add_call(FuncExpr *call, const FuncTask *task, Collect *c)
 {
 	BatchCall *added;
 	ListCell *cell;
-	int i = 0;
 
 	foreach (cell, *c->calls)
 	{
@@ -190,9 +216,7 @@ add_call(FuncExpr *call, const FuncTask *task, Collect *c)
 	added->hoisted = copyObject(call);
 	added->is_guarded = c->conditions != NIL;
 	if (added->is_guarded)
-		foreach (cell, added->hoisted->args)
-			if (i++ < task->n_texts)
-				lfirst(cell) = guard(lfirst(cell), c->conditions);
+		guard_texts(added->hoisted, task, c->conditions);
 	*c->calls = lappend(*c->calls, added);
 }
 
