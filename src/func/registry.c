@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -42,82 +43,110 @@ func_task_has_symbol(const char *symbol)
 }
 
 /*
- * The last call of a call site whose arguments are constants of its statement:
- * what it depended on, and what it gave.
+ * A call whose arguments are constants of its statement, remembered to the end of the
+ * statement that the client sent: what it depended on, and what it gave.
  */
-typedef struct LastCall
+typedef struct Remembered
 {
-	bool is_valid, truncate;
+	TimestampTz statement; /* 0: free */
+	bool truncate;
 	pg_uuid_t id;
 	uint8 hash[LEP_HASH_BYTES];
 	const LepKernels *kernels;
+	int n_texts;
 	text *texts[FUNC_MAX_TEXTS];
 	float *rows; /* [n_texts, width] */
-} LastCall;
+} Remembered;
 
-/* The memory of a call site, NULL when its texts may change from row to row */
-static LastCall *
-last_call(FunctionCallInfo fcinfo, const FuncTask *task)
+#define REMEMBERED_CALLS 4
+#define REMEMBERED_BYTES 65536 /* of a text */
+
+static Remembered remembered[REMEMBERED_CALLS];
+static int oldest_remembered = 0;
+static MemoryContext remembered_context = NULL;
+
+/* Tell whether a call's texts are constants where it stands */
+static bool
+has_constant_texts(FunctionCallInfo fcinfo, const FuncTask *task)
 {
-	FmgrInfo *site = fcinfo->flinfo;
-
-	if (site == NULL)
-		return NULL;
-	if (site->fn_extra == NULL)
-	{
-		for (int i = 0; i < task->n_texts; i++)
-			if (!get_fn_expr_arg_stable(site, i))
-				return NULL;
-		site->fn_extra = MemoryContextAllocZero(site->fn_mcxt, sizeof(LastCall));
-	}
-	return site->fn_extra;
+	if (fcinfo->flinfo == NULL)
+		return false;
+	for (int i = 0; i < task->n_texts; i++)
+		if (!get_fn_expr_arg_stable(fcinfo->flinfo, i))
+			return false;
+	return true;
 }
 
 /* Tell whether a remembered call was this one */
 static bool
-is_same_call(const LastCall *last, const StoreModel *m, text **texts, int n_texts)
+is_same_call(const Remembered *r, const StoreModel *m, text **texts, int n_texts)
 {
-	if (!last->is_valid || last->truncate != lepton_truncate ||
-		last->kernels != m->model->kernels ||
-		memcmp(&last->id, &m->row.id, sizeof(pg_uuid_t)) != 0 ||
-		memcmp(last->hash, m->row.hash, LEP_HASH_BYTES) != 0)
+	if (r->statement == 0 || r->statement != GetCurrentStatementStartTimestamp() ||
+		r->n_texts != n_texts || r->truncate != lepton_truncate ||
+		r->kernels != m->model->kernels || memcmp(&r->id, &m->row.id, sizeof(pg_uuid_t)) != 0 ||
+		memcmp(r->hash, m->row.hash, LEP_HASH_BYTES) != 0)
 		return false;
 	for (int i = 0; i < n_texts; i++)
 	{
 		Size size = VARSIZE_ANY_EXHDR(texts[i]);
 
-		if (VARSIZE_ANY_EXHDR(last->texts[i]) != size ||
-			memcmp(VARDATA_ANY(last->texts[i]), VARDATA_ANY(texts[i]), size) != 0)
+		if (VARSIZE_ANY_EXHDR(r->texts[i]) != size ||
+			memcmp(VARDATA_ANY(r->texts[i]), VARDATA_ANY(texts[i]), size) != 0)
 			return false;
 	}
 	return true;
 }
 
-/* Remember a call: rows[n_texts, width] */
-static void
-remember(LastCall *last, MemoryContext context, const StoreModel *m, text **texts, int n_texts,
-		 const float *rows)
+/* Rows of a remembered call, NULL when it is not there */
+static float *
+recall(const StoreModel *m, text **texts, int n_texts)
 {
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Size size = n_texts * func_width(m) * sizeof(float);
+	for (int i = 0; i < REMEMBERED_CALLS; i++)
+		if (is_same_call(&remembered[i], m, texts, n_texts))
+			return remembered[i].rows;
+	return NULL;
+}
 
-	last->is_valid = false;
+/* Forget a call */
+static void
+forget(Remembered *r)
+{
+	for (int i = 0; i < FUNC_MAX_TEXTS; i++)
+		if (r->texts[i] != NULL)
+			pfree(r->texts[i]);
+	if (r->rows != NULL)
+		pfree(r->rows);
+	memset(r, 0, sizeof(Remembered));
+}
+
+/* Remember a call in the place of the oldest: rows[n_texts, width] */
+static void
+remember(const StoreModel *m, text **texts, int n_texts, const float *rows)
+{
+	Remembered *r = &remembered[oldest_remembered];
+	Size size = n_texts * func_width(m) * sizeof(float);
+	MemoryContext old;
+
 	for (int i = 0; i < n_texts; i++)
-	{
-		if (last->texts[i] != NULL)
-			pfree(last->texts[i]);
-		last->texts[i] = cstring_to_text_with_len(VARDATA_ANY(texts[i]), VARSIZE_ANY_EXHDR(texts[i]));
-	}
-	if (last->rows != NULL)
-		pfree(last->rows);
-	last->rows = palloc(size);
-	memcpy(last->rows, rows, size);
-	last->id = m->row.id;
-	memcpy(last->hash, m->row.hash, LEP_HASH_BYTES);
-	last->kernels = m->model->kernels;
-	last->truncate = lepton_truncate;
-	last->is_valid = true;
+		if (VARSIZE_ANY(texts[i]) > REMEMBERED_BYTES)
+			return;
+	if (remembered_context == NULL)
+		remembered_context =
+			AllocSetContextCreate(TopMemoryContext, "lepton constants", ALLOCSET_SMALL_SIZES);
+	forget(r);
+	old = MemoryContextSwitchTo(remembered_context);
+	for (int i = 0; i < n_texts; i++)
+		r->texts[i] = cstring_to_text_with_len(VARDATA_ANY(texts[i]), VARSIZE_ANY_EXHDR(texts[i]));
+	r->rows = palloc(size);
 	MemoryContextSwitchTo(old);
+	memcpy(r->rows, rows, size);
+	r->n_texts = n_texts;
+	r->id = m->row.id;
+	memcpy(r->hash, m->row.hash, LEP_HASH_BYTES);
+	r->kernels = m->model->kernels;
+	r->truncate = lepton_truncate;
+	r->statement = GetCurrentStatementStartTimestamp();
+	oldest_remembered = (oldest_remembered + 1) % REMEMBERED_CALLS;
 }
 
 /* Run the model on the texts: [n_texts, width], palloc'd */
@@ -142,21 +171,21 @@ Datum
 func_task_call(FunctionCallInfo fcinfo, const FuncTask *task)
 {
 	StoreModel *m = store_model_open(func_model_argument(fcinfo, task->n_texts), task->task);
-	LastCall *last = last_call(fcinfo, task);
+	bool is_constant = has_constant_texts(fcinfo, task);
 	text *texts[FUNC_MAX_TEXTS];
 	const float *pointers[FUNC_MAX_TEXTS];
-	float *rows;
+	float *rows = NULL;
 	Datum result;
 
 	for (int i = 0; i < task->n_texts; i++)
 		texts[i] = PG_GETARG_TEXT_PP(i);
-	if (last != NULL && is_same_call(last, m, texts, task->n_texts))
-		rows = last->rows;
-	else
+	if (is_constant)
+		rows = recall(m, texts, task->n_texts);
+	if (rows == NULL)
 	{
 		rows = run_texts(m, texts, task->n_texts);
-		if (last != NULL)
-			remember(last, fcinfo->flinfo->fn_mcxt, m, texts, task->n_texts, rows);
+		if (is_constant)
+			remember(m, texts, task->n_texts, rows);
 	}
 	for (int i = 0; i < task->n_texts; i++)
 		pointers[i] = rows + i * func_width(m);

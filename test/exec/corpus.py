@@ -163,7 +163,7 @@ class Psql:
         out = []
         for n, query in enumerate(queries):
             lines = [line for line in found.get(n, "(no answer)").splitlines()
-                     if not line.startswith(("CONTEXT:", "LINE ", "   ")) and "there is no transaction" not in line]
+                     if not line.startswith(("CONTEXT:", "LINE ")) and line.strip() != "^" and "there is no transaction" not in line]
             out.append(lines if "/* ordered */" in query else sorted(lines))
         return out
 
