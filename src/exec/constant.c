@@ -174,7 +174,8 @@ give_values(Query *query, List *taken)
 	ListCell *cell, *values;
 
 	forboth(cell, query->rtable, values, taken) if (lfirst(values) != NIL)
-		lfirst_node(RangeTblEntry, cell)->values_lists = lfirst(values);
+		lfirst_node(RangeTblEntry, cell)
+			->values_lists = lfirst(values);
 }
 
 /* Cover the calls of constants in a query */

@@ -179,8 +179,8 @@ begin_batch(CustomScanState *node, EState *estate, int eflags)
 	BatchState *s = (BatchState *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
 
-	outerPlanState(node) = ExecInitNode(outerPlan(scan), estate,
-										eflags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
+	outerPlanState(node) =
+		ExecInitNode(outerPlan(scan), estate, eflags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
 	s->n_columns = private_int(scan, BATCH_PRIVATE_COLUMNS);
 	s->n_calls = private_int(scan, BATCH_PRIVATE_CALLS);
 	s->first_rows = private_int(scan, BATCH_PRIVATE_FIRST);
@@ -406,7 +406,8 @@ find_sequence(const BatchState *s, const BatchCallState *call, int text, int row
 {
 	for (const BatchCallState *c = s->calls; c < call; c++)
 		for (int j = 0; j < c->task->n_texts; j++)
-			if (c->states[row] == ROW_READY && c->engine == call->engine && c->inputs[j].text == text)
+			if (c->states[row] == ROW_READY && c->engine == call->engine &&
+				c->inputs[j].text == text)
 			{
 				*sequence = c->inputs[j].sequences[row];
 				return true;
@@ -465,8 +466,7 @@ is_full(const BatchState *s)
 {
 	int batches = s->css.ss.ps.plan->parallel_aware ? WINDOW_BATCHES_PARALLEL : WINDOW_BATCHES;
 	uint64 tokens = func_window_tokens(s->window);
-	uint64 bytes =
-		func_window_bytes(s->window) + MemoryContextMemAllocated(s->rows_context, true);
+	uint64 bytes = func_window_bytes(s->window) + MemoryContextMemAllocated(s->rows_context, true);
 
 	/* Half a row more than it has would be too many. */
 	return tokens + tokens / s->n_rows / 2 >= (uint64) batches * lepton_batch_tokens ||
@@ -588,8 +588,8 @@ call_result(BatchState *s, BatchCallState *call, int row, bool *isnull)
 
 			rows[j] = input->constant_row;
 			if (rows[j] == NULL)
-				rows[j] = func_window_row(s->window, call->model, call->engine,
-										  input->sequences[row]);
+				rows[j] =
+					func_window_row(s->window, call->model, call->engine, input->sequences[row]);
 			if (rows[j] == NULL)
 				break;
 		}

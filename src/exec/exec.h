@@ -7,7 +7,7 @@
 /* Register the node and the planner hook; called by _PG_init. */
 void lepton_exec_init(void);
 
-/* Tell whether the library was there before the first statement of this session. */
+/* Tell whether the library was there before the first statement of the session. */
 bool lepton_exec_is_preloaded(void);
 
 #endif

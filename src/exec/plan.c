@@ -64,7 +64,8 @@ make_batch(Rewrite *rw, Plan *child, List *leaves, List *calls, List *targetlist
 	foreach (cell, leaves)
 	{
 		Node *leaf = lfirst(cell);
-		Var *column = makeVar(OUTER_VAR, ++i, exprType(leaf), exprTypmod(leaf), exprCollation(leaf), 0);
+		Var *column =
+			makeVar(OUTER_VAR, ++i, exprType(leaf), exprTypmod(leaf), exprCollation(leaf), 0);
 
 		scan->custom_scan_tlist =
 			lappend(scan->custom_scan_tlist, makeTargetEntry((Expr *) column, i, NULL, false));
@@ -76,8 +77,8 @@ make_batch(Rewrite *rw, Plan *child, List *leaves, List *calls, List *targetlist
 
 		scan->custom_scan_tlist =
 			lappend(scan->custom_scan_tlist, makeTargetEntry((Expr *) shown, ++i, NULL, false));
-		scan->custom_exprs = lappend(
-			scan->custom_exprs, batch_replace((Node *) call->hoisted, leaves, NIL, INDEX_VAR));
+		scan->custom_exprs = lappend(scan->custom_exprs,
+									 batch_replace((Node *) call->hoisted, leaves, NIL, INDEX_VAR));
 	}
 	if (has_count)
 		scan->custom_exprs = lappend(scan->custom_exprs, copyObject(bound.count));
@@ -117,8 +118,8 @@ make_targetlist(List *exprs)
 	ListCell *cell;
 
 	foreach (cell, exprs)
-		targetlist = lappend(targetlist,
-							 makeTargetEntry(lfirst(cell), list_length(targetlist) + 1, NULL, false));
+		targetlist = lappend(
+			targetlist, makeTargetEntry(lfirst(cell), list_length(targetlist) + 1, NULL, false));
 	return targetlist;
 }
 
@@ -231,8 +232,8 @@ append_columns(Rewrite *rw, Plan *child, List *calls, int varno)
 		Node *expr = (Node *) entry->expr;
 
 		i++;
-		leaves = lappend(leaves, makeVar(varno, i, exprType(expr), exprTypmod(expr),
-										 exprCollation(expr), 0));
+		leaves = lappend(
+			leaves, makeVar(varno, i, exprType(expr), exprTypmod(expr), exprCollation(expr), 0));
 		entry->expr = (Expr *) makeVar(INDEX_VAR, i, exprType(expr), exprTypmod(expr),
 									   exprCollation(expr), 0);
 		targetlist = lappend(targetlist, entry);
@@ -288,7 +289,8 @@ replace_in_hash_join(HashJoin *join, List *calls, int varno, int first)
 	plan->qual = (List *) batch_replace_calls((Node *) plan->qual, calls, varno, first);
 	join->join.joinqual =
 		(List *) batch_replace_calls((Node *) join->join.joinqual, calls, varno, first);
-	join->hashclauses = (List *) batch_replace_calls((Node *) join->hashclauses, calls, varno, first);
+	join->hashclauses =
+		(List *) batch_replace_calls((Node *) join->hashclauses, calls, varno, first);
 }
 
 /* Mutator: columns of a Hash node become columns of its join's inner side */
@@ -359,12 +361,12 @@ push_keys_below(Rewrite *rw, HashJoin *join)
 			FuncExpr *expr = call->origin;
 			int column = first + foreach_current_index(cell) + 1;
 
-			hash->plan.targetlist = lappend(
-				hash->plan.targetlist,
-				makeTargetEntry((Expr *) makeVar(OUTER_VAR, column, exprType((Node *) expr),
-												 exprTypmod((Node *) expr),
-												 exprCollation((Node *) expr), 0),
-								column, NULL, false));
+			hash->plan.targetlist =
+				lappend(hash->plan.targetlist,
+						makeTargetEntry((Expr *) makeVar(OUTER_VAR, column, exprType((Node *) expr),
+														 exprTypmod((Node *) expr),
+														 exprCollation((Node *) expr), 0),
+										column, NULL, false));
 			/* The join sees the same columns as those of its inner side. */
 			above->origin = (FuncExpr *) outer_to_inner((Node *) expr, NULL);
 			inner = lappend(inner, above);

@@ -173,8 +173,8 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 	row->is_head = VARSIZE_ANY_EXHDR(family) == strlen(STORE_HEAD_FAMILY) &&
 				   memcmp(VARDATA_ANY(family), STORE_HEAD_FAMILY, strlen(STORE_HEAD_FAMILY)) == 0;
 
-	text_to_cstring_buffer(DatumGetTextPP(row_column(tuple, COLUMN_PRECISION, desc)), row->precision,
-						   sizeof(row->precision));
+	text_to_cstring_buffer(DatumGetTextPP(row_column(tuple, COLUMN_PRECISION, desc)),
+						   row->precision, sizeof(row->precision));
 	task = DatumGetTextPP(row_column(tuple, COLUMN_TASK, desc));
 	if (VARSIZE_ANY_EXHDR(task) == 5 && memcmp(VARDATA_ANY(task), "embed", 5) == 0)
 		row->task = LEP_TASK_EMBED;
