@@ -14,4 +14,4 @@ CREATE VIEW @extschema@.lepton_batching AS
 				pg_catalog.current_database()) END AS remedy
 	FROM (SELECT _lepton.batching() AS reason) b;
 GRANT SELECT ON @extschema@.lepton_batching TO PUBLIC;
-COMMENT ON VIEW @extschema@.lepton_batching IS 'whether the session's queries compute many rows together, and if not, why';
+COMMENT ON VIEW @extschema@.lepton_batching IS 'whether the queries of the session compute many rows together, and if not, why';
