@@ -40,6 +40,7 @@ def main():
     parser = common.options(__doc__, "dsn", "name", "folder", "emails", "core", "json")
     parser.add_argument("--driver", default="build/tools/run_model", help="the engine alone (default: build/tools/run_model)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--texts", type=int, default=2000, help="texts of a workload at most")
     parser.add_argument("--workers", type=int, nargs="*", default=[], help="processes to share a scan, measured by the clock")
     args = parser.parse_args()
     conn = common.connect(args.dsn)
@@ -51,7 +52,7 @@ def main():
     figures = {}
     loads = common.workloads(args.folder, common.emails(args.emails))
     for name, load in loads.items():
-        load["texts"] = list(dict.fromkeys(cut(args.folder, load["texts"], load["max_tokens"])))
+        load["texts"] = list(dict.fromkeys(cut(args.folder, load["texts"], load["max_tokens"])))[:args.texts]
         conn.execute(f"DROP TABLE IF EXISTS bench_{name}; CREATE TABLE bench_{name} (id serial, body text)")
         with conn.cursor().copy(f"COPY bench_{name} (body) FROM stdin") as copy:
             for text in load["texts"]:

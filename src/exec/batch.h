@@ -32,6 +32,23 @@ typedef enum BatchPrivate
 	BATCH_PRIVATE_HAS_OFFSET /* 1: plus so many */
 } BatchPrivate;
 
+/* What is known of how many rows of a plan will be asked for. */
+typedef struct BatchBound
+{
+	Node *count, *offset; /* of LIMIT; no more than their sum */
+	int first;			  /* rows that the first window may have */
+} BatchBound;
+
+typedef struct BatchRewrite
+{
+	PlannedStmt *stmt;
+	int next_id; /* plan_node_id of the next node */
+	bool is_parallel;
+	Bitmapset *exists; /* subplans of which one row is asked for */
+} BatchRewrite;
+
+extern const BatchBound batch_no_bound;
+
 /* hoist.c: calls in expressions */
 
 /* A call that a node computes ahead. */
@@ -76,6 +93,15 @@ typedef struct BatchConstants
 /* Let each be computed once, when the statement runs, not when it is planned. */
 Query *batch_cover_constants(Query *query, BatchConstants *constants);
 void batch_uncover_constants(PlannedStmt *stmt, const BatchConstants *constants);
+
+/* place.c: nodes */
+
+/* Compute the next calls of a node's filter and target list above it; returns plan when there are none. */
+Plan *batch_wrap(BatchRewrite *rw, Plan *plan, BatchBound bound);
+/* Compute calls in arguments of aggregates and window functions, or of a ProjectSet, below the node. */
+void batch_push_below(BatchRewrite *rw, Plan *plan);
+/* Compute calls in the keys of a hash join below it, on either side. */
+void batch_push_keys_below(BatchRewrite *rw, HashJoin *join);
 
 /* plan.c */
 

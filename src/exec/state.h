@@ -1,0 +1,92 @@
+/*
+ * state.h: the state of a running LeptonBatch node, shared by exec.c and read.c.
+ */
+#ifndef LEPTON_EXEC_STATE_H
+#define LEPTON_EXEC_STATE_H
+
+#include "batch.h"
+
+#include "executor/executor.h"
+
+/* What became of a call for a row. */
+typedef enum RowState
+{
+	ROW_NULL,	/* a text is NULL */
+	ROW_READY,	/* its sequences are in the window */
+	ROW_SCALAR, /* to be computed where the row is asked for, which raises why */
+} RowState;
+
+/* An expression for a text; equal ones of several calls are one. */
+typedef struct BatchText
+{
+	ExprState *state;
+	bool is_constant; /* reads no column */
+	text *value;	  /* of the row in hand; NULL */
+	bool is_known;	  /* value is that of the row in hand */
+} BatchText;
+
+/* What a call does with one of its texts. */
+typedef struct BatchInput
+{
+	int text;			 /* number of the BatchText */
+	float *constant_row; /* [func_width] of a constant, NULL: a column */
+	uint32 *sequences;	 /* [rows of the window] */
+} BatchInput;
+
+typedef struct BatchCallState
+{
+	const FuncTask *task;
+	ExprState *scalar;	   /* the whole call */
+	ExprState *model_name; /* NULL: the default model */
+	bool is_nameless;	   /* the name is NULL */
+	StoreModel *model;	   /* NULL until the first row that needs it */
+	int engine;
+	BatchInput inputs[FUNC_MAX_TEXTS];
+	uint8 *states; /* RowState [rows of the window] */
+	uint64 n_ready;
+} BatchCallState;
+
+/* Counts that outlive the node and the shared memory, in the leader. */
+typedef struct BatchWorkers
+{
+	BatchTotals totals;
+	BatchTotals *shared; /* [n], NULL when there is none */
+	int n;
+} BatchWorkers;
+
+struct BatchState
+{
+	CustomScanState css;
+	int n_columns, n_calls, n_texts;
+	BatchText *texts;
+	BatchCallState *calls;
+	ExprState *count, *offset;
+	int first_rows;
+
+	FuncWindow *window;
+	MemoryContext rows_context; /* rows of the window */
+	TupleTableSlot *row_slot;	/* the row being passed on */
+	MinimalTuple *rows;			/* [n_rows] */
+	int n_rows, next;
+	int target;		   /* rows that the next window may have */
+	int64 bound, read; /* rows that will be asked for at most, or -1; rows read */
+	bool is_begun, is_at_end;
+	int windows; /* since the last rescan */
+
+	BatchTotals totals;	   /* of this process */
+	BatchTotals *shared;   /* of this worker, in shared memory */
+	BatchWorkers *workers; /* in the leader */
+};
+
+/* read.c */
+
+/* Read rows ahead and compute their calls. */
+void batch_fill_window(BatchState *s);
+/* Forget the rows of the window. */
+void batch_forget_rows(BatchState *s);
+/* Put a child's row into the scan slot; results of calls come later. */
+void batch_load_row(BatchState *s, TupleTableSlot *source);
+/* Add what a window did to a sum. */
+void batch_add_work(FuncWork *sum, const FuncWork *work);
+
+#endif
