@@ -17,6 +17,8 @@ expect_none "the engine knows neither store, functions, executor nor worker" \
 	"$(search '#[ ]*include[ ]*"[^"]*(store|func|exec|worker)/' "${engine[@]}")"
 expect_none "the store knows neither functions, executor nor worker" \
 	"$(search '#[ ]*include[ ]*"[^"]*(func|exec|worker)/' 'src/store/*.c' 'src/store/*.h')"
+expect_none "functions do not know the executor, which knows neither kernels nor engine" \
+	"$(search '#[ ]*include[ ]*"[^"]*exec/' 'src/func/*.c' 'src/func/*.h'; search '#[ ]*include[ ]*"[^"]*(kernels|engine)/' 'src/exec/*.c' 'src/exec/*.h')"
 expect_none "CUDA and BLAS headers appear under kernels only" \
 	"$(search '#[ ]*include[ ]*[<"](cuda|cublas|cblas|openblas)' 'src/*.c' 'src/*.h')"
 expect_none "nothing ends the process" \
