@@ -112,15 +112,8 @@ void batch_plan_init(void);
 typedef struct BatchState BatchState;
 extern CustomScanMethods batch_scan_methods;
 
-/* Totals of a node; in shared memory one of them a worker. */
-typedef struct BatchTotals
-{
-	FuncWork work;
-	uint64 windows;
-} BatchTotals;
-
 /* Counts of this process and, after they have ended, of its workers. */
-BatchTotals batch_totals(const BatchState *state);
+FuncWork batch_totals(const BatchState *state);
 void batch_exec_init(void);
 
 /* explain.c */

@@ -278,7 +278,7 @@ exec_batch(CustomScanState *node)
 static Size
 estimate_shared(CustomScanState *node, ParallelContext *pcxt)
 {
-	return mul_size(Max(pcxt->nworkers, 1), sizeof(BatchTotals));
+	return mul_size(Max(pcxt->nworkers, 1), sizeof(FuncWork));
 }
 
 /* Collect the counts of workers, which have ended, before their memory goes */
@@ -289,8 +289,7 @@ collect_shared(dsm_segment *segment, Datum arg)
 
 	for (int i = 0; i < workers->n && workers->shared != NULL; i++)
 	{
-		batch_add_work(&workers->totals.work, &workers->shared[i].work);
-		workers->totals.windows += workers->shared[i].windows;
+		batch_add_work(&workers->totals, &workers->shared[i]);
 	}
 	workers->shared = NULL;
 }
@@ -301,7 +300,7 @@ begin_shared(CustomScanState *node, ParallelContext *pcxt, void *coordinate)
 {
 	BatchState *s = (BatchState *) node;
 
-	memset(coordinate, 0, Max(pcxt->nworkers, 1) * sizeof(BatchTotals));
+	memset(coordinate, 0, Max(pcxt->nworkers, 1) * sizeof(FuncWork));
 	if (pcxt->seg == NULL || pcxt->nworkers == 0)
 		return;
 	/* The segment may be given up after the executor's memory, when a transaction fails. */
@@ -328,19 +327,18 @@ begin_worker(CustomScanState *node, shm_toc *toc, void *coordinate)
 	BatchState *s = (BatchState *) node;
 
 	(void) toc;
-	s->shared = (BatchTotals *) coordinate + ParallelWorkerNumber;
+	s->shared = (FuncWork *) coordinate + ParallelWorkerNumber;
 }
 
 /* Counts of the node */
-BatchTotals
+FuncWork
 batch_totals(const BatchState *s)
 {
-	BatchTotals totals = s->totals;
+	FuncWork totals = s->totals;
 
 	if (s->workers != NULL)
 	{
-		batch_add_work(&totals.work, &s->workers->totals.work);
-		totals.windows += s->workers->totals.windows;
+		batch_add_work(&totals, &s->workers->totals);
 	}
 	return totals;
 }

@@ -79,21 +79,21 @@ explain_models(CustomScan *scan, ExplainState *es)
 void
 batch_explain(CustomScanState *node, List *ancestors, ExplainState *es)
 {
-	BatchTotals totals;
+	FuncWork totals;
 
 	(void) ancestors;
 	explain_models((CustomScan *) node->ss.ps.plan, es);
 	if (!es->analyze)
 		return;
 	totals = batch_totals((BatchState *) node);
-	ExplainPropertyUInteger("Rows Computed", NULL, totals.work.rows, es);
-	ExplainPropertyUInteger("Tokens", NULL, totals.work.tokens, es);
-	ExplainPropertyUInteger("Batches", NULL, totals.work.batches, es);
-	ExplainPropertyUInteger("Duplicates Saved", NULL, totals.work.duplicates, es);
+	ExplainPropertyUInteger("Rows Computed", NULL, totals.rows, es);
+	ExplainPropertyUInteger("Tokens", NULL, totals.tokens, es);
+	ExplainPropertyUInteger("Batches", NULL, totals.batches, es);
+	ExplainPropertyUInteger("Duplicates Saved", NULL, totals.duplicates, es);
 	if (es->timing)
 	{
-		ExplainPropertyFloat("Tokenizer Time", "ms", 1000 * totals.work.tokenizing, 3, es);
-		ExplainPropertyFloat("Model Time", "ms", 1000 * totals.work.running, 3, es);
+		ExplainPropertyFloat("Tokenizer Time", "ms", 1000 * totals.tokenizing, 3, es);
+		ExplainPropertyFloat("Model Time", "ms", 1000 * totals.running, 3, es);
 	}
 }
 

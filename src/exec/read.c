@@ -260,13 +260,9 @@ count_window(BatchState *s)
 						 work.running);
 		batch_add_work(&sum, &work);
 	}
-	batch_add_work(&s->totals.work, &sum);
-	s->totals.windows++;
+	batch_add_work(&s->totals, &sum);
 	if (s->shared != NULL)
-	{
-		batch_add_work(&s->shared->work, &sum);
-		s->shared->windows++;
-	}
+		batch_add_work(s->shared, &sum);
 }
 
 /* Read rows ahead and compute their calls */

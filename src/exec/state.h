@@ -49,8 +49,8 @@ typedef struct BatchCallState
 /* Counts that outlive the node and the shared memory, in the leader. */
 typedef struct BatchWorkers
 {
-	BatchTotals totals;
-	BatchTotals *shared; /* [n], NULL when there is none */
+	FuncWork totals;
+	FuncWork *shared; /* [n], NULL when there is none */
 	int n;
 } BatchWorkers;
 
@@ -73,8 +73,8 @@ struct BatchState
 	bool is_begun, is_at_end;
 	int windows; /* since the last rescan */
 
-	BatchTotals totals;	   /* of this process */
-	BatchTotals *shared;   /* of this worker, in shared memory */
+	FuncWork totals;	   /* of this process */
+	FuncWork *shared;	   /* of this worker, in shared memory */
 	BatchWorkers *workers; /* in the leader */
 };
 

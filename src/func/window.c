@@ -103,13 +103,12 @@ func_window_engine(FuncWindow *w, const StoreModel *m)
 	return i;
 }
 
-/* Raise what ends the statement; what concerns one text is left to its row */
-static bool
-concerns_text(LepStatus status, const LepError *err)
+/* Raise what ends the statement; what concerns single texts is left to their rows */
+static void
+raise_unless_text(LepStatus status, const LepError *err)
 {
 	if (status == LEP_CANCELLED || status == LEP_NO_MEMORY || status == LEP_IO)
 		lepton_raise(status, err);
-	return true;
 }
 
 /* The place of a sequence in the table: its own, or a free one */
@@ -237,7 +236,8 @@ func_window_add(FuncWindow *w, int engine, const text *input, uint32 *sequence)
 	e->work.tokenizing += INSTR_TIME_GET_DOUBLE(end);
 	if (utf8 != VARDATA_ANY(input))
 		pfree((void *) utf8);
-	return status == LEP_OK || !concerns_text(status, &err);
+	raise_unless_text(status, &err);
+	return status == LEP_OK;
 }
 
 /* Tokens that will be run */
@@ -304,7 +304,8 @@ run_sequences(Engine *e, const uint32 *order, uint32 first, uint32 end, int32 *i
 	e->work.running += INSTR_TIME_GET_DOUBLE(to);
 	e->work.tokens += batch.n_tokens;
 	e->work.batches++;
-	if (status != LEP_OK && concerns_text(status, &err))
+	raise_unless_text(status, &err);
+	if (status != LEP_OK)
 		for (uint32 i = first; i < end; i++)
 			e->sequences[order[i]].is_bad = true;
 }
