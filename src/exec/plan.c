@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -14,6 +16,7 @@
 #include "optimizer/plancat.h"
 #include "optimizer/planmain.h"
 #include "optimizer/planner.h"
+#include "utils/syscache.h"
 
 #include "../guc.h"
 #include "batch.h"
@@ -394,13 +397,33 @@ plan_batches(Query *query, const char *text, int cursor_options, ParamListInfo p
 	return stmt;
 }
 
+/* Tell whether a table's number of rows is known, or at least that it is no small table */
+static bool
+is_size_known(Oid relation, const RelOptInfo *rel)
+{
+	HeapTuple tuple;
+	bool is_known = false;
+
+	/* The planner takes tables that nobody has looked at for ten pages. */
+	if (rel->pages > 10)
+		return true;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	if (HeapTupleIsValid(tuple))
+	{
+		is_known = ((Form_pg_class) GETSTRUCT(tuple))->reltuples >= 0;
+		ReleaseSysCache(tuple);
+	}
+	return is_known;
+}
+
 /* Let a small table have workers when a model will look at its rows */
 static void
 hint_workers(PlannerInfo *root, Oid relation, bool is_parent, RelOptInfo *rel)
 {
 	if (previous_relation_info != NULL)
 		previous_relation_info(root, relation, is_parent, rel);
-	if (planning_calls > 0 && rel->rel_parallel_workers == -1 && rel->tuples >= ROWS_PER_WORKER)
+	if (planning_calls > 0 && rel->rel_parallel_workers == -1 && rel->tuples >= ROWS_PER_WORKER &&
+		is_size_known(relation, rel))
 		rel->rel_parallel_workers = (int) Min(rel->tuples / ROWS_PER_WORKER, 1024);
 }
 
