@@ -205,7 +205,11 @@ def have_model(conn, name, folder):
 
 
 def have_compressed(conn, parent, name, precision, rows, anew=False):
-    """Compress a model under a name, measured on the sample, unless one has that name; return the seconds or None."""
+    """Compress a model under a name unless one has that name; return the seconds or None.
+
+    precision may end in a colon and the least mean cosine: auto:0.9997.
+    """
+    precision, _, cosine = precision.partition(":")
     there = conn.execute("SELECT 1 FROM lepton_models WHERE name = %s", (name,)).fetchone()
     if there and not anew:
         return None
@@ -217,8 +221,8 @@ def have_compressed(conn, parent, name, precision, rows, anew=False):
         for row in enumerate(own_rows(rows)):
             copy.write_row(row)
     start = time.perf_counter()
-    conn.execute("SELECT count(*) FROM lepton_quantize(%s, %s, %s, sample => %s)",
-                 (parent, name, precision, "SELECT text FROM bench_sample ORDER BY n")).fetchone()
+    conn.execute("SELECT count(*) FROM lepton_quantize(%s, %s, %s, %s, coalesce(%s::real, 0.999))",
+                 (parent, name, precision, "SELECT text FROM bench_sample ORDER BY n", cosine or None)).fetchone()
     return time.perf_counter() - start
 
 

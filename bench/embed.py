@@ -37,7 +37,7 @@ LARGEST_ERROR = 1e-5  # f32; of the others fidelity.py has the figures
 def main():
     parser = common.options(__doc__, "dsn", "name", "folder", "emails", "core", "json")
     parser.add_argument("--precision", choices=SETS, default="f32", help="of lepton and of the peers (default: f32)")
-    parser.add_argument("--make", help="what lepton_quantize is told (default: auto for i8, bf16 for half)")
+    parser.add_argument("--make", help="what lepton_quantize is told (default: auto for i8, bf16 for half); auto:0.9997 sets min_cosine")
     parser.add_argument("--anew", action="store_true", help="make compressed models anew that are there already")
     parser.add_argument("--peers", help="comma-separated, of " + ", ".join(engines.PEERS))
     parser.add_argument("--workloads", default="short,mixed,fixed128", help="comma-separated")

@@ -25,7 +25,7 @@ TEXTS = {"e-mails": "mixed", "subjects": "short"}
 
 def main():
     parser = common.options(__doc__, "dsn", "name", "folder", "emails", "core", "json")
-    parser.add_argument("--make", default="auto,i8,bf16", help="what lepton_quantize is told, comma-separated")
+    parser.add_argument("--make", default="auto,i8,bf16", help="what lepton_quantize is told, comma-separated; auto:0.9997 sets min_cosine")
     parser.add_argument("--anew", action="store_true", help="make compressed models anew that are there already")
     parser.add_argument("--peers", default=PEERS, help="comma-separated, may be empty")
     parser.add_argument("--classifier", default=os.environ.get("LEPTON_CLASSIFIER"),
@@ -186,7 +186,7 @@ def sizes(conn, args, names, missed):
                                "JOIN _lepton.lepton_model m ON m.id = c.model WHERE m.name = %s", (name,)).fetchone()[0]
         build = build_seconds(conn, args, name)
         image = sum(os.path.getsize(path) for path in images(conn, name))
-        one = found[make] = {"catalog MB": int(catalog) / 1e6, "image MB": image / 1e6, "build s": build}
+        one = found[make] = {"catalog MB": int(catalog) / 2**20, "image MB": image / 2**20, "build s": build}
         if args.backends:
             memory = first_answer.backends(args.dsn, name, first_answer.EMBED, args.backends)
             one.update({"Pss MB": memory["Pss"]["mean"] / 1024, "private MB": memory["Private"]["mean"] / 1024})
