@@ -6,9 +6,8 @@ cd "$(dirname "$0")/../.."
 NVCC=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
 if [ -x "$NVCC" ]; then
 	mkdir -p build/cuda
-	for f in test/unit/test_cuda kernels/ref kernels/portable kernels/x86/avx2 kernels/x86/avx512 \
-		kernels/arm/neon kernels/blas kernels/cpu_features kernels/choose; do
-		cc -std=gnu99 -D_GNU_SOURCE -O2 -Wall -Wextra -c -o "build/cuda/$(basename $f).o" $f.c
+	for f in test/unit/test_cuda.c kernels/*.c kernels/x86/*.c kernels/arm/*.c; do
+		cc -std=gnu99 -D_GNU_SOURCE -O2 -Wall -Wextra -c -o "build/cuda/$(basename "$f" .c).o" "$f"
 	done
 	"$NVCC" -O2 -Xcompiler -static-libgcc,-static-libstdc++ -o build/cuda/test_cuda build/cuda/*.o \
 		kernels/cuda/device.cu kernels/cuda/norm.cu -lm -ldl
