@@ -6,6 +6,7 @@
 #define LEPTON_GRAPH_TESTING_H
 
 #include "random_bert.h"
+#include "scarce.h"
 #include "testing.h"
 
 #define MAX_TEXTS 80
@@ -91,6 +92,34 @@ open_model(TinyModel *m, const LepKernels *kernels, Opened *o)
 		status =
 			lep_image_open(o->image, o->length, test_hash, kernels, &o->arena, &o->model, &err);
 	return check(status == LEP_OK, "%s: %s %s", m->spec.name, err.message, err.detail);
+}
+
+/* Writing an image must fail cleanly at every allocation and every question; o gets the last, whole image. */
+static inline void
+check_disturbed_writing(TinyModel *m, const LepKernels *kernels, Opened *o)
+{
+	LepStatus status = LEP_NO_MEMORY;
+	LepError err = {0};
+	size_t n = 0;
+
+	for (; status == LEP_NO_MEMORY && n < 1000; n++)
+	{
+		scarce_left = n;
+		status = write_image(m, kernels, &scarce, NULL, o, &err);
+		if (status == LEP_NO_MEMORY)
+			free(o->image);
+	}
+	check(status == LEP_OK && n > 3, "writing with %zu allocations: %s", n, err.message);
+	status = LEP_CANCELLED;
+	for (n = 0; status == LEP_CANCELLED && n < 1000; n++)
+	{
+		Stopper stopper = {0, n};
+		LepStop stop = {stopper_asks, &stopper};
+
+		free(o->image);
+		status = write_image(m, kernels, &lep_malloc_allocator, &stop, o, &err);
+	}
+	check(status == LEP_OK && n > 10, "writing after %zu questions: %s", n, err.message);
 }
 
 /* Free an opened model. */

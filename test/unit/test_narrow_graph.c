@@ -633,33 +633,10 @@ test_image(void)
 	tiny_free(m);
 }
 
-/* Allocations left before the next one fails. */
-static size_t allocations_left;
-
-/* Allocate, or fail when the time has come. */
-static void *
-scarce_alloc(void *ctx, size_t size)
-{
-	(void) ctx;
-	if (allocations_left == 0)
-		return NULL;
-	allocations_left--;
-	return malloc(size);
-}
-
-/* Free. */
-static void
-scarce_free(void *ctx, void *ptr)
-{
-	(void) ctx;
-	free(ptr);
-}
-
 /* Opening and writing fail cleanly at every allocation and question. */
 static void
 test_scarce(void)
 {
-	static const LepAllocator scarce = {scarce_alloc, scarce_free, NULL};
 	const LepKernels *kernels = lep_kernels_choose("auto");
 	TinyModel *m = narrow_make(&specs[1], true);
 	LepStatus status = LEP_NO_MEMORY;
@@ -667,26 +644,9 @@ test_scarce(void)
 	LepSource *source;
 	LepArena arena;
 	Opened o;
-	size_t n = 0;
+	size_t n;
 
-	for (; status == LEP_NO_MEMORY && n < 1000; n++)
-	{
-		allocations_left = n;
-		status = write_image(m, kernels, &scarce, NULL, &o, &err);
-		if (status == LEP_NO_MEMORY)
-			free(o.image);
-	}
-	check(status == LEP_OK && n > 3, "writing with %zu allocations: %s", n, err.message);
-	status = LEP_CANCELLED;
-	for (n = 0; status == LEP_CANCELLED && n < 1000; n++)
-	{
-		Stopper stopper = {0, n};
-		LepStop stop = {stopper_asks, &stopper};
-
-		free(o.image);
-		status = write_image(m, kernels, &lep_malloc_allocator, &stop, &o, &err);
-	}
-	check(status == LEP_OK && n > 10, "writing after %zu questions: %s", n, err.message);
+	check_disturbed_writing(m, kernels, &o);
 	free(o.image);
 	status = LEP_CANCELLED;
 	for (n = 0; status == LEP_CANCELLED && n < 1000; n++)

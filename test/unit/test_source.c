@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "scarce.h"
 #include "testing.h"
 #include "tiny_model.h"
 
@@ -517,28 +518,10 @@ test_failing_reads(void)
 	mem_free(&mem);
 }
 
-/* An allocator that gives so many blocks and no more. */
-static long blocks_left;
-
-static void *
-scarce_alloc(void *ctx, size_t size)
-{
-	(void) ctx;
-	return blocks_left-- > 0 ? malloc(size) : NULL;
-}
-
-static void
-scarce_free(void *ctx, void *ptr)
-{
-	(void) ctx;
-	free(ptr);
-}
-
 /* Memory may run out at every allocation. */
 static void
 test_memory(void)
 {
-	static const LepAllocator scarce = {scarce_alloc, scarce_free, NULL};
 	LepStatus status = LEP_NO_MEMORY;
 	MemFolder mem;
 	LepError err;
@@ -549,7 +532,7 @@ test_memory(void)
 		LepArena arena;
 		LepSource *source;
 
-		blocks_left = n;
+		scarce_left = (size_t) n;
 		lep_arena_init(&arena, &scarce, 0);
 		status = lep_source_open(&mem.folder, &arena, &source, NULL, &err);
 		check(status == LEP_NO_MEMORY || status == LEP_OK, "%ld blocks: status %d (%s)", n, status,
