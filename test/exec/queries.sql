@@ -322,7 +322,7 @@ BEGIN; SELECT setval('s', 100); SELECT id, CASE WHEN nextval('s') > 0 THEN lepto
 
 BEGIN; SELECT setseed(0.5); SELECT count(*) FROM (SELECT id, lepton_classify(body, 'kinds') FROM t WHERE random() < 0.5) q
 
-BEGIN; SELECT setseed(0.5); SELECT id, random(), lepton_classify(body, 'kinds') FROM t
+BEGIN; SELECT setseed(0.5); SELECT id, random(), lepton_classify(body, 'kinds') FROM (SELECT id, body FROM t ORDER BY id OFFSET 0) q
 
 SELECT t, lepton_classify(t.body, 'kinds') FROM t WHERE id < 20
 
