@@ -66,6 +66,9 @@ function_task(Oid function)
 		fmgr_info(function, &info);
 		task = func_task(info.fn_addr);
 	}
+	/* Calls with steps run one by one. */
+	if (task != NULL && task->encode != NULL)
+		task = NULL;
 	return task;
 }
 

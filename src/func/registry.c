@@ -10,6 +10,8 @@
 #include "utils/memutils.h"
 
 #include "../guc.h"
+#include "call.h"
+#include "funcapi.h"
 #include "registry.h"
 
 extern Datum lepton_classify(PG_FUNCTION_ARGS);
@@ -17,9 +19,27 @@ extern Datum lepton_embed(PG_FUNCTION_ARGS);
 extern Datum lepton_similarity(PG_FUNCTION_ARGS);
 
 static const FuncTask tasks[] = {
-	{lepton_classify, "lepton_classify", LEP_TASK_CLASSIFY, 1, func_classify_result},
-	{lepton_embed, "lepton_embed", LEP_TASK_EMBED, 1, func_embed_result},
-	{lepton_similarity, "lepton_similarity", LEP_TASK_EMBED, 2, func_similarity_result},
+	{
+		.function = lepton_classify,
+		.symbol = "lepton_classify",
+		.task = STORE_TASK_CLASSIFY,
+		.n_texts = 1,
+		.result = func_classify_result,
+	},
+	{
+		.function = lepton_embed,
+		.symbol = "lepton_embed",
+		.task = STORE_TASK_EMBED,
+		.n_texts = 1,
+		.result = func_embed_result,
+	},
+	{
+		.function = lepton_similarity,
+		.symbol = "lepton_similarity",
+		.task = STORE_TASK_EMBED,
+		.n_texts = 2,
+		.result = func_similarity_result,
+	},
 };
 
 /* Find the entry of a C function */
@@ -40,6 +60,24 @@ func_task_has_symbol(const char *symbol)
 		if (strcmp(tasks[i].symbol, symbol) == 0)
 			return true;
 	return false;
+}
+
+/* Number of the argument that names the model */
+int
+func_task_model_argument(const FuncTask *task, int n_args)
+{
+	if (n_args == task->n_texts + task->n_options)
+		return -1;
+	return n_args == task->n_texts + 1 + task->n_options ? task->n_texts : -2;
+}
+
+/* Open the model of a call */
+StoreModel *
+func_task_open(const FuncTask *task, const char *name)
+{
+	if (task->has_empty && name != NULL && name[0] == '\0')
+		name = NULL;
+	return store_model_open(name, task->task);
 }
 
 /*
@@ -166,12 +204,50 @@ run_texts(StoreModel *m, text **texts, int n_texts)
 	return rows;
 }
 
+/* A set that fills the tuplestore of a function called in materialize mode */
+typedef struct StoreSet
+{
+	FuncSet set; /* first, so that a set is its store */
+	ReturnSetInfo *result;
+} StoreSet;
+
+/* Put a row into the tuplestore */
+static void
+put_row(FuncSet *set, const Datum *values, const bool *nulls)
+{
+	ReturnSetInfo *result = ((StoreSet *) set)->result;
+
+	tuplestore_putvalues(result->setResult, result->setDesc, unconstify(Datum *, values),
+						 unconstify(bool *, nulls));
+}
+
+/* Call a function with steps on one row */
+static Datum
+call_with_steps(FunctionCallInfo fcinfo, const FuncTask *task, StoreModel *m,
+				const text *const *texts)
+{
+	int first = task->n_texts + (PG_NARGS() > task->n_texts + task->n_options ? 1 : 0);
+	Datum options[FUNC_MAX_OPTIONS];
+	StoreSet set = {{put_row}, (ReturnSetInfo *) fcinfo->resultinfo};
+	bool isnull;
+	Datum value;
+
+	for (int i = 0; i < task->n_options; i++)
+		options[i] = PG_GETARG_DATUM(first + i);
+	if (task->is_set)
+		InitMaterializedSRF(fcinfo, 0);
+	value = func_call_run(task, m, texts, options, task->is_set ? &set.set : NULL, &isnull);
+	fcinfo->isnull = isnull && !task->is_set;
+	return task->is_set ? (Datum) 0 : value;
+}
+
 /* Call a task function on one row */
 Datum
 func_task_call(FunctionCallInfo fcinfo, const FuncTask *task)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, task->n_texts), task->task);
-	bool is_constant = has_constant_texts(fcinfo, task);
+	int name = func_task_model_argument(task, PG_NARGS());
+	StoreModel *m = func_task_open(task, name >= 0 ? func_model_argument(fcinfo, name) : NULL);
+	bool is_constant = task->encode == NULL && has_constant_texts(fcinfo, task);
 	text *texts[FUNC_MAX_TEXTS];
 	const float *pointers[FUNC_MAX_TEXTS];
 	float *rows = NULL;
@@ -179,6 +255,12 @@ func_task_call(FunctionCallInfo fcinfo, const FuncTask *task)
 
 	for (int i = 0; i < task->n_texts; i++)
 		texts[i] = PG_GETARG_TEXT_PP(i);
+	if (task->encode != NULL)
+	{
+		result = call_with_steps(fcinfo, task, m, (const text *const *) texts);
+		store_model_close(m);
+		return result;
+	}
 	if (is_constant)
 		rows = recall(m, texts, task->n_texts);
 	if (rows == NULL)

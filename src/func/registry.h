@@ -2,36 +2,99 @@
  * registry.h: the task functions that run a model on texts: one entry each.
  * A scalar call and a batch of rows share the entry, so that both give the same bits.
  *
- * A new task function is one entry of the table in registry.c, one function that
- * makes its result, and its SQL declaration: STRICT, the texts first, the model's name last.
+ * There are two kinds of entries.
+ *
+ * Plain: each text is one sequence and gives one row; result makes the Datum of the rows.
+ *
+ * With steps (encode is not NULL): a call becomes 1 .. n sequences (a pair, windows over a long text, a
+ * pair for each label), and a sequence gives one row, a row for each token or for each
+ * pick, as the graph's task says:
+ *		encode(call, sink, err)			-- ahead of time: gives the sequences to the sink; may not raise
+ *		absorb(call, i, rows, n_rows)	-- for each sequence i in order: takes its rows [n_rows, width]
+ *		finish(call, set, &isnull)		-- makes the Datum, or puts the rows of a set
+ * finish leaves the call as encode left it, so that the last two can be done again.
+ *
+ * A new task function is one entry of the table in registry.c, the functions that
+ * it names, and its SQL declaration: STRICT, the texts first, then the model's name, which the form for the
+ * default model lacks, then the options.
  */
 #ifndef LEPTON_FUNC_REGISTRY_H
 #define LEPTON_FUNC_REGISTRY_H
 
 #include "run.h"
 
-#define FUNC_MAX_TEXTS 2
+#define FUNC_MAX_TEXTS	 2
+#define FUNC_MAX_OPTIONS 5
+
+typedef struct FuncTaskCall FuncTaskCall;
+
+/* Takes the sequences of a call. */
+typedef struct FuncSink
+{
+	/*
+	 * Take one sequence; it is copied.  picks[n_picks] are the tokens, ascending, whose rows a model that
+	 * answers for picks gives; NULL for others.
+	 */
+	LepStatus (*add)(struct FuncSink *sink, const LepTokens *tokens, const uint32 *picks,
+					 size_t n_picks, LepError *err);
+} FuncSink;
+
+/* Takes the rows of a set-returning call. */
+typedef struct FuncSet
+{
+	/* Take a row: values and nulls have one element a column of the function's result. */
+	void (*put)(struct FuncSet *set, const Datum *values, const bool *nulls);
+} FuncSet;
 
 typedef struct FuncTask
 {
-	PGFunction function; /* the scalar form */
+	PGFunction function; /* the form that is called */
 	const char *symbol;	 /* its name in the library */
-	LepTask task;		 /* that the model must serve */
-	int n_texts;		 /* leading arguments that are texts; the model's name may follow */
+	StoreTask task;		 /* that the model must serve */
+	int n_texts;		 /* leading arguments that are texts */
+	int n_options;		 /* arguments behind the model's name, or behind the texts */
+	bool is_set;		 /* returns rows */
+	bool has_empty;		 /* a model's name that is empty is the default model */
 
 	/*
-	 * Make the result of one call in CurrentMemoryContext.  rows[n_texts] are the model's
+	 * Plain: make the result of one call in CurrentMemoryContext.  rows[n_texts] are the model's
 	 * outputs for the texts, each [func_width(m)].
 	 */
 	Datum (*result)(StoreModel *m, const float *const *rows);
+
+	/* With steps: see above.  absorb and finish work in CurrentMemoryContext and may raise. */
+	LepStatus (*encode)(FuncTaskCall *call, FuncSink *sink, LepError *err);
+	void (*absorb)(FuncTaskCall *call, uint32 i, const float *rows, size_t n_rows);
+	Datum (*finish)(FuncTaskCall *call, FuncSet *set, bool *isnull);
 } FuncTask;
+
+/* One call of a function with steps. */
+struct FuncTaskCall
+{
+	const FuncTask *task;
+	StoreModel *model;
+	const text *texts[FUNC_MAX_TEXTS]; /* not toasted; valid in the steps, not between them */
+	Datum options[FUNC_MAX_OPTIONS];   /* the same; none is NULL */
+	MemoryContext context;			   /* for what encode keeps; lives as long as the call */
+	void *kept;						   /* the task's, made by encode */
+	void *taken;					   /* the task's, between absorb and finish */
+};
 
 /* The entry of a C function, NULL when it is not a task function. */
 const FuncTask *func_task(PGFunction function);
 /* Tell whether an entry has this symbol; for looking before a library is loaded. */
 bool func_task_has_symbol(const char *symbol);
 
-/* The body of every scalar form. */
+/*
+ * Number of the argument that is the model's name in a call with n_args arguments, -1 when it
+ * has none: the default model; -2 when the function cannot have so many.  Options follow it, or the texts.
+ */
+int func_task_model_argument(const FuncTask *task, int n_args);
+
+/* Open the model of a call; name NULL: the default. */
+StoreModel *func_task_open(const FuncTask *task, const char *name);
+
+/* The body of every scalar form, sets included. */
 Datum func_task_call(FunctionCallInfo fcinfo, const FuncTask *task);
 
 /* Results, by the files that own the functions. */

@@ -18,11 +18,14 @@
 /* A distinct sequence of tokens of an engine. */
 typedef struct Sequence
 {
-	uint64 hash; /* of its ids */
-	size_t at;	 /* of its ids in Engine.ids */
-	uint32 n;	 /* tokens */
-	uint32 row;	 /* in Engine.out */
-	bool is_bad; /* its batch failed */
+	uint64 hash;	/* of its ids */
+	size_t at;		/* of its ids in Engine.ids */
+	size_t picks;	/* of its picks in Engine.picks */
+	size_t row;		/* its first in Engine.out */
+	uint32 n;		/* tokens */
+	uint32 n_picks; /* tokens whose rows are asked for, where the graph answers for picks */
+	uint32 n_rows;	/* that the graph gives for it */
+	bool is_bad;	/* its batch failed */
 } Sequence;
 
 /* A graph and the texts for it. */
@@ -33,8 +36,11 @@ typedef struct Engine
 	int32 *ids, *types;	 /* [n_ids] */
 	Sequence *sequences; /* [n_sequences] */
 	uint32 *table;		 /* [table_size] number of a sequence + 1, 0 free; a power of two */
-	float *out;			 /* [n_sequences, width], longest sequence first */
+	uint32 *picks;		 /* [n_picks] token places in their sequence */
+	float *out;			 /* [n_rows, width], longest sequence first */
 	size_t n_ids, ids_capacity;
+	size_t n_picks, picks_capacity;
+	size_t n_rows; /* that the graph will give */
 	uint32 n_sequences, sequences_capacity, table_size;
 	FuncWork work;
 } Engine;
@@ -45,6 +51,7 @@ struct FuncWindow
 	MemoryContext texts; /* what a reset forgets */
 	Engine *engines;
 	int n_engines;
+	bool raises; /* whatever fails */
 };
 
 /* Make an empty window */
@@ -72,6 +79,13 @@ func_window_reset(FuncWindow *w)
 		w->engines[i].model = model;
 		w->engines[i].width = lep_desc_width(model->view.desc);
 	}
+}
+
+/* Free a window with all that is in it */
+void
+func_window_destroy(FuncWindow *w)
+{
+	MemoryContextDelete(w->kept);
 }
 
 /* Forget everything */
@@ -103,17 +117,33 @@ func_window_engine(FuncWindow *w, const StoreModel *m)
 	return i;
 }
 
-/* Raise what ends the statement; what concerns single texts is left to their rows */
-static void
-raise_unless_text(LepStatus status, const LepError *err)
+/* Let whatever fails raise */
+void
+func_window_raise(FuncWindow *w)
 {
+	w->raises = true;
+}
+
+/* Where what is forgotten with the texts lives */
+MemoryContext
+func_window_context(const FuncWindow *w)
+{
+	return w->texts;
+}
+
+/* Raise what ends the statement; what concerns single texts is left to their rows */
+void
+func_window_check(const FuncWindow *w, LepStatus status, const LepError *err)
+{
+	if (w->raises)
+		lepton_check(status, err);
 	if (status == LEP_CANCELLED || status == LEP_NO_MEMORY || status == LEP_IO)
 		lepton_raise(status, err);
 }
 
 /* The place of a sequence in the table: its own, or a free one */
 static uint32 *
-find_place(const Engine *e, uint64 hash, const int32 *ids, size_t n)
+find_place(const Engine *e, uint64 hash, const int32 *ids, const int32 *types, size_t n)
 {
 	uint32 mask = e->table_size - 1;
 	uint32 i = (uint32) hash & mask;
@@ -122,7 +152,8 @@ find_place(const Engine *e, uint64 hash, const int32 *ids, size_t n)
 	{
 		const Sequence *s = &e->sequences[e->table[i] - 1];
 
-		if (s->hash == hash && s->n == n && memcmp(e->ids + s->at, ids, n * sizeof(int32)) == 0)
+		if (s->hash == hash && s->n == n && memcmp(e->ids + s->at, ids, n * sizeof(int32)) == 0 &&
+			memcmp(e->types + s->at, types, n * sizeof(int32)) == 0)
 			break;
 	}
 	return &e->table[i];
@@ -142,14 +173,23 @@ grow_table(Engine *e)
 	{
 		const Sequence *s = &e->sequences[i];
 
-		*find_place(e, s->hash, e->ids + s->at, s->n) = i + 1;
+		*find_place(e, s->hash, e->ids + s->at, e->types + s->at, s->n) = i + 1;
 	}
 }
 
-/* Make room for one more sequence of n tokens */
+/* Make room for one more sequence of n tokens and n_picks picks */
 static void
-grow_pools(Engine *e, size_t n)
+grow_pools(Engine *e, size_t n, size_t n_picks)
 {
+	if (e->n_picks + n_picks > e->picks_capacity)
+	{
+		size_t capacity = Max(Max(e->picks_capacity * 2, e->n_picks + n_picks), 16);
+		Size size = mul_size(capacity, sizeof(uint32));
+
+		e->picks = e->picks == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE)
+									: repalloc_huge(e->picks, size);
+		e->picks_capacity = capacity;
+	}
 	if (e->n_ids + n > e->ids_capacity)
 	{
 		size_t capacity = Max(Max(e->ids_capacity * 2, e->n_ids + n), 1024);
@@ -176,9 +216,19 @@ grow_pools(Engine *e, size_t n)
 	}
 }
 
-/* Find or add a sequence of tokens */
+/* Rows that the graph gives for one sequence */
 static uint32
-add_sequence(Engine *e, const LepTokens *tokens)
+count_rows(const Engine *e, size_t n, size_t n_picks)
+{
+	(void) e;
+	(void) n;
+	(void) n_picks;
+	return 1;
+}
+
+/* Find or add a sequence of tokens; equal ones have equal picks */
+static uint32
+add_sequence(Engine *e, const LepTokens *tokens, const uint32 *picks, size_t n_picks)
 {
 	uint64 hash = hash_bytes_extended((const unsigned char *) tokens->ids,
 									  (int) (tokens->n * sizeof(int32)), 0);
@@ -186,23 +236,49 @@ add_sequence(Engine *e, const LepTokens *tokens)
 	Sequence *s;
 
 	grow_table(e);
-	place = find_place(e, hash, tokens->ids, tokens->n);
+	place = find_place(e, hash, tokens->ids, tokens->types, tokens->n);
 	if (*place != 0)
 	{
 		e->work.duplicates++;
 		return *place - 1;
 	}
-	grow_pools(e, tokens->n);
+	grow_pools(e, tokens->n, n_picks);
 	s = &e->sequences[e->n_sequences];
 	s->hash = hash;
 	s->at = e->n_ids;
 	s->n = tokens->n;
+	s->picks = e->n_picks;
+	s->n_picks = (uint32) n_picks;
+	s->n_rows = count_rows(e, tokens->n, n_picks);
 	s->is_bad = false;
+	if (n_picks > 0)
+		memcpy(e->picks + e->n_picks, picks, n_picks * sizeof(uint32));
 	memcpy(e->ids + e->n_ids, tokens->ids, tokens->n * sizeof(int32));
 	memcpy(e->types + e->n_ids, tokens->types, tokens->n * sizeof(int32));
 	e->n_ids += tokens->n;
+	e->n_picks += n_picks;
+	e->n_rows += s->n_rows;
 	*place = ++e->n_sequences;
 	return e->n_sequences - 1;
+}
+
+/* Add a sequence */
+uint32
+func_window_add_tokens(FuncWindow *w, int engine, const LepTokens *tokens, const uint32 *picks,
+					   size_t n_picks)
+{
+	MemoryContext old = MemoryContextSwitchTo(w->texts);
+	uint32 sequence = add_sequence(&w->engines[engine], tokens, picks, n_picks);
+
+	MemoryContextSwitchTo(old);
+	return sequence;
+}
+
+/* Count time that went into tokens */
+void
+func_window_add_time(FuncWindow *w, int engine, double seconds)
+{
+	w->engines[engine].work.tokenizing += seconds;
 }
 
 /* Tokenize a text and add it */
@@ -228,7 +304,7 @@ func_window_add(FuncWindow *w, int engine, const text *input, uint32 *sequence)
 	if (status == LEP_OK)
 	{
 		old = MemoryContextSwitchTo(w->texts);
-		*sequence = add_sequence(e, &tokens);
+		*sequence = add_sequence(e, &tokens, NULL, 0);
 		MemoryContextSwitchTo(old);
 	}
 	INSTR_TIME_SET_CURRENT(end);
@@ -236,7 +312,7 @@ func_window_add(FuncWindow *w, int engine, const text *input, uint32 *sequence)
 	e->work.tokenizing += INSTR_TIME_GET_DOUBLE(end);
 	if (utf8 != VARDATA_ANY(input))
 		pfree((void *) utf8);
-	raise_unless_text(status, &err);
+	func_window_check(w, status, &err);
 	return status == LEP_OK;
 }
 
@@ -258,7 +334,7 @@ func_window_bytes(const FuncWindow *w)
 	uint64 n = MemoryContextMemAllocated(w->texts, true);
 
 	for (int i = 0; i < w->n_engines; i++)
-		n += (uint64) w->engines[i].n_sequences * w->engines[i].width * sizeof(float);
+		n += (uint64) w->engines[i].n_rows * w->engines[i].width * sizeof(float);
 	return n;
 }
 
@@ -275,12 +351,25 @@ compare_length(const void *a, const void *b, void *arg)
 	return x < y ? -1 : 1;
 }
 
-/* Run the sequences order[first, end) as one batch; buffers have room for their tokens */
-static void
-run_sequences(Engine *e, const uint32 *order, uint32 first, uint32 end, int32 *ids, int32 *types,
-			  uint32 *starts)
+/* What one batch is put together in. */
+typedef struct Buffers
 {
-	LepBatch batch = {end - first, 0, ids, types, starts};
+	int32 *ids, *types; /* room for the tokens of the largest batch */
+	uint32 *starts;		/* [n_sequences + 1] */
+	uint32 *picks;		/* room for all picks of the engine */
+} Buffers;
+
+/* Run the sequences order[first, end) as one batch, whose first row is row; returns the row behind its last */
+static size_t
+run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first, uint32 end,
+			  size_t row, const Buffers *buffers)
+{
+	LepBatch batch = {.n_texts = end - first,
+					  .ids = buffers->ids,
+					  .types = buffers->types,
+					  .starts = buffers->starts};
+	size_t n_picks = 0;
+	float *out = e->out + row * e->width;
 	LepError err = {0};
 	LepStatus status;
 	instr_time from, to;
@@ -290,34 +379,37 @@ run_sequences(Engine *e, const uint32 *order, uint32 first, uint32 end, int32 *i
 	{
 		Sequence *s = &e->sequences[order[i]];
 
-		memcpy(ids + batch.n_tokens, e->ids + s->at, s->n * sizeof(int32));
-		memcpy(types + batch.n_tokens, e->types + s->at, s->n * sizeof(int32));
-		starts[i - first] = batch.n_tokens;
+		memcpy(buffers->ids + batch.n_tokens, e->ids + s->at, s->n * sizeof(int32));
+		memcpy(buffers->types + batch.n_tokens, e->types + s->at, s->n * sizeof(int32));
+		for (uint32 j = 0; j < s->n_picks; j++)
+			buffers->picks[n_picks++] = batch.n_tokens + e->picks[s->picks + j];
+		buffers->starts[i - first] = batch.n_tokens;
 		batch.n_tokens += s->n;
-		s->row = i;
+		s->row = row;
+		row += s->n_rows;
 	}
-	starts[end - first] = batch.n_tokens;
-	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n,
-							e->out + (size_t) first * e->width, &err);
+	buffers->starts[end - first] = batch.n_tokens;
+	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n, out, &err);
 	INSTR_TIME_SET_CURRENT(to);
 	INSTR_TIME_SUBTRACT(to, from);
 	e->work.running += INSTR_TIME_GET_DOUBLE(to);
 	e->work.tokens += batch.n_tokens;
 	e->work.batches++;
-	raise_unless_text(status, &err);
+	func_window_check(w, status, &err);
 	if (status != LEP_OK)
 		for (uint32 i = first; i < end; i++)
 			e->sequences[order[i]].is_bad = true;
+	return row;
 }
 
 /* Run all sequences of an engine */
 static void
-run_engine(Engine *e)
+run_engine(const FuncWindow *w, Engine *e)
 {
 	uint32 n = e->n_sequences;
-	uint32 *order, *starts;
-	int32 *ids, *types;
-	size_t capacity, n_batches, even;
+	uint32 *order;
+	Buffers buffers;
+	size_t capacity, n_batches, even, row = 0;
 
 	if (n == 0)
 		return;
@@ -329,10 +421,12 @@ run_engine(Engine *e)
 		order[i] = i;
 	qsort_arg(order, n, sizeof(uint32), compare_length, e->sequences);
 	capacity = Min(Max(e->sequences[order[0]].n, (size_t) lepton_batch_tokens), e->n_ids);
-	ids = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
-	types = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
-	starts = palloc((n + 1) * sizeof(uint32));
-	e->out = palloc_extended(mul_size(mul_size(n, e->width), sizeof(float)), MCXT_ALLOC_HUGE);
+	buffers.ids = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
+	buffers.types = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
+	buffers.starts = palloc((n + 1) * sizeof(uint32));
+	buffers.picks = palloc_extended(Max(e->n_picks, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	e->out = palloc_extended(mul_size(mul_size(Max(e->n_rows, 1), e->width), sizeof(float)),
+							 MCXT_ALLOC_HUGE);
 	for (uint32 first = 0, end; first < n; first = end)
 	{
 		size_t tokens = e->sequences[order[first]].n;
@@ -343,12 +437,13 @@ run_engine(Engine *e)
 			if (tokens > (size_t) lepton_batch_tokens)
 				break;
 		}
-		run_sequences(e, order, first, end, ids, types, starts);
+		row = run_sequences(w, e, order, first, end, row, &buffers);
 	}
 	pfree(order);
-	pfree(ids);
-	pfree(types);
-	pfree(starts);
+	pfree(buffers.ids);
+	pfree(buffers.types);
+	pfree(buffers.starts);
+	pfree(buffers.picks);
 }
 
 /* Run everything */
@@ -358,8 +453,19 @@ func_window_run(FuncWindow *w)
 	MemoryContext old = MemoryContextSwitchTo(w->texts);
 
 	for (int i = 0; i < w->n_engines; i++)
-		run_engine(&w->engines[i]);
+		run_engine(w, &w->engines[i]);
 	MemoryContextSwitchTo(old);
+}
+
+/* The rows of a sequence as the graph gives them */
+const float *
+func_window_rows(const FuncWindow *w, int engine, uint32 sequence, size_t *n_rows)
+{
+	const Engine *e = &w->engines[engine];
+	const Sequence *s = &e->sequences[sequence];
+
+	*n_rows = s->n_rows;
+	return s->is_bad ? NULL : e->out + s->row * e->width;
 }
 
 /* The row of a sequence */
@@ -368,7 +474,7 @@ func_window_row(const FuncWindow *w, const StoreModel *m, int engine, uint32 seq
 {
 	const Engine *e = &w->engines[engine];
 	const Sequence *s = &e->sequences[sequence];
-	const float *row = e->out + (size_t) s->row * e->width;
+	const float *row = e->out + s->row * e->width;
 	const StoreHead *head = m->head;
 	float *logits;
 

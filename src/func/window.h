@@ -35,6 +35,8 @@ FuncWindow *func_window_create(MemoryContext context);
 void func_window_reset(FuncWindow *w);
 /* Forget the engines too; models may be closed after this. */
 void func_window_forget(FuncWindow *w);
+/* Free the window. */
+void func_window_destroy(FuncWindow *w);
 
 /* Number of the engine that serves a model, which must stay open. */
 int func_window_engine(FuncWindow *w, const StoreModel *m);
@@ -45,11 +47,27 @@ int func_window_engine(FuncWindow *w, const StoreModel *m);
  */
 bool func_window_add(FuncWindow *w, int engine, const text *input, uint32 *sequence);
 
+/*
+ * Add a sequence that has been tokenized; it is copied.  picks[n_picks] are the tokens, ascending, whose rows
+ * are asked for where the graph answers for picks; they must follow from the tokens.
+ */
+uint32 func_window_add_tokens(FuncWindow *w, int engine, const LepTokens *tokens,
+							  const uint32 *picks, size_t n_picks);
+/* Count seconds that went into making tokens for an engine. */
+void func_window_add_time(FuncWindow *w, int engine, double seconds);
+
+/* Memory that is forgotten at the next reset. */
+MemoryContext func_window_context(const FuncWindow *w);
+/* From now on all that fails raises; else only what ends a statement whatever its rows are. */
+void func_window_raise(FuncWindow *w);
+/* Raise a status as said. */
+void func_window_check(const FuncWindow *w, LepStatus status, const LepError *err);
+
 /* Tokens added since the reset that will be run, and bytes that the window will take. */
 uint64 func_window_tokens(const FuncWindow *w);
 uint64 func_window_bytes(const FuncWindow *w);
 
-/* Run everything; raises only what ends a statement whatever its rows are. */
+/* Run everything. */
 void func_window_run(FuncWindow *w);
 
 /*
@@ -57,6 +75,9 @@ void func_window_run(FuncWindow *w);
  * when it could not be computed: calling the scalar form raises why.
  */
 const float *func_window_row(const FuncWindow *w, const StoreModel *m, int engine, uint32 sequence);
+
+/* The rows [*n_rows, width of the graph] of a sequence; NULL when they could not be computed. */
+const float *func_window_rows(const FuncWindow *w, int engine, uint32 sequence, size_t *n_rows);
 
 /* What one engine did in this window; rows is 0. */
 const FuncWork *func_window_work(const FuncWindow *w, int engine);

@@ -418,7 +418,7 @@ name_or_setting(const char *name, LepTask task)
 
 /* Open a model for a task; name NULL: the default */
 StoreModel *
-store_model_open(const char *name, LepTask task)
+store_model_open(const char *name, StoreTask task)
 {
 	return open_model(name_or_setting(name, task), false, task);
 }

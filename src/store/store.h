@@ -19,6 +19,16 @@
 
 #include "../engine/image.h"
 
+/*
+ * What models are used for, in the words of SQL: a task has a default model, a setting and functions of its own.  Up
+ * to STORE_TASK_GRAPHS it is also what a graph is built for (LepTask); the others run the graph of another task.
+ */
+typedef enum StoreTask
+{
+	STORE_TASK_EMBED = 0,
+	STORE_TASK_CLASSIFY = 1,
+} StoreTask;
+
 /* A catalog row. */
 typedef struct StoreRow
 {
@@ -60,7 +70,7 @@ const char *store_task_name(LepTask task);
  * Open a model by name, NULL for the default of the task.  Raises when it is
  * not there (naming those that are), when the user may not use it, when it serves another task.
  */
-StoreModel *store_model_open(const char *name, LepTask task);
+StoreModel *store_model_open(const char *name, StoreTask task);
 /* Find the row that store_model_open would; false when there is none. */
 bool store_model_find(const char *name, LepTask task, StoreRow *row);
 /* The same without looking at the task: tokenizing, describing. */
