@@ -277,15 +277,15 @@ lep_compression_compare(const LepCompression *c, const float *out)
 {
 	const LepDesc *desc = c->press.source->view.desc;
 	size_t width = lep_desc_width(desc);
-	size_t n = c->sample.batch.n_texts;
-	bool labels = desc->task == LEP_TASK_CLASSIFY;
+	size_t n = lep_graph_out_rows(c->sample.graph, &c->sample.batch);
+	bool labels = desc->task != LEP_TASK_EMBED && desc->task != LEP_TASK_SPARSE;
 	double all_ab = 0, all_aa = 0, all_bb = 0;
 	LepFidelity f = {0, 1, 0};
 
-	for (size_t text = 0; text < n; text++)
+	for (size_t row = 0; row < n; row++)
 	{
-		const float *a = c->plain.out + text * width;
-		const float *b = out + text * width;
+		const float *a = c->plain.out + row * width;
+		const float *b = out + row * width;
 		double ab = 0, aa = 0, bb = 0;
 		double cosine;
 

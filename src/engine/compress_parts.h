@@ -161,6 +161,8 @@ typedef struct LepSampleGraph
 	LepGraph *graph; /* its own plan: each operator is a stage, each buffer holds the batch */
 	LepBatch batch;
 	size_t max_len;
+	bool padded; /* tokens of id pad take no place: LepDesc.position_pad */
+	int32_t pad;
 	LepRegions regions;
 	uint32_t *rows; /* [n_rows] the sample's different tokens, ascending */
 	size_t n_rows;
@@ -172,7 +174,7 @@ typedef struct LepSampleGraph
 /* Tables of an embedding cut to the rows that a sample needs. */
 typedef struct LepSampleTables
 {
-	float *word, *position, *type; /* [n_rows, d], [max_len, d], [1, d]; NULL: none */
+	float *word, *position, *type; /* [n_rows, d], [max_len + padded, d], [1, d]; NULL: none */
 } LepSampleTables;
 
 /* One run, in one precision. */

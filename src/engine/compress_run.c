@@ -48,13 +48,13 @@ plan(LepGraph *graph, LepStage *stages)
 	lep_graph_index(graph);
 	graph->stages = stages;
 	graph->n_stages = graph->n_ops;
-	graph->token_width = graph->text_width = 0;
+	memset(graph->row_width, 0, sizeof(graph->row_width));
 	for (uint32_t i = 0; i < graph->n_ops; i++)
 	{
 		const LepOp *op = &graph->ops[i];
 		LepBuffer *out = &graph->buffers[op->out];
 		bool sequences = !lep_op_row_wise(op);
-		size_t *width = out->rows == LEP_ROWS_TOKENS ? &graph->token_width : &graph->text_width;
+		size_t *width = &graph->row_width[out->rows];
 
 		stages[i] = (LepStage){.first = i,
 							   .end = i + 1,
@@ -68,6 +68,16 @@ plan(LepGraph *graph, LepStage *stages)
 		if (*width < out->offset + out->width)
 			*width = (out->offset + out->width + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN;
 	}
+}
+
+/* Is a slot the weights of a sparse operator, which lep_graph_run runs? */
+static bool
+is_sparse(const LepGraph *graph, uint32_t slot)
+{
+	for (uint32_t i = 0; i < graph->n_ops; i++)
+		if (graph->ops[i].kind == LEP_OP_SPARSE && graph->ops[i].slots[0] == slot)
+			return true;
+	return false;
 }
 
 /* Load the vectors and bind the graph; linears and tables stay without data. */
@@ -91,12 +101,15 @@ bind(LepSampleGraph *s)
 		if (status != LEP_OK)
 			return status;
 		bindings[i].bytes = lep_slot_bytes(slot, press->kernels, bindings[i].dtype);
-		if (slot->store != LEP_STORE_VECTOR)
+		if (slot->store != LEP_STORE_VECTOR && !is_sparse(graph, i))
 			continue;
-		data = lep_arena_array(s->arena, slot->rows, sizeof(float));
+		data = lep_arena_alloc(s->arena, (size_t) bindings[i].bytes);
 		if (data == NULL)
 			return lep_press_no_memory(press);
-		status = lep_slot_read(slot, press->source, tensors, data, press->stop, press->err);
+		status = slot->store == LEP_STORE_VECTOR
+					 ? lep_slot_read(slot, press->source, tensors, data, press->stop, press->err)
+					 : lep_slot_pack(slot, press->source, tensors, press->kernels, s->arena, data,
+									 press->stop, press->err);
 		if (status != LEP_OK)
 			return status;
 		bindings[i].data = data;
@@ -112,6 +125,16 @@ smaller(const void *a, const void *b)
 	uint32_t y = *(const uint32_t *) b;
 
 	return x < y ? -1 : x > y;
+}
+
+/* Number the places of a text's tokens; row 0 of the table in work is for those that have none. */
+static void
+number_places(LepSampleGraph *s, uint32_t first, uint32_t end)
+{
+	int32_t place = s->padded ? 1 : 0;
+
+	for (uint32_t i = first; i < end; i++)
+		s->positions[i] = s->padded && s->batch.ids[i] == s->pad ? 0 : place++;
 }
 
 /* Find out which rows of the word table the sample needs, and number them. */
@@ -139,15 +162,15 @@ number_tokens(LepSampleGraph *s)
 		if (n == 0 || s->rows[n - 1] != s->rows[i])
 			s->rows[n++] = s->rows[i];
 	s->n_rows = n;
-	for (size_t text = 0; text < batch->n_texts; text++)
-		for (uint32_t i = batch->starts[text]; i < batch->starts[text + 1]; i++)
-		{
-			uint32_t id = (uint32_t) batch->ids[i];
-			const uint32_t *at = bsearch(&id, s->rows, n, sizeof(uint32_t), smaller);
+	for (size_t i = 0; i < batch->n_tokens; i++)
+	{
+		uint32_t id = (uint32_t) batch->ids[i];
+		const uint32_t *at = bsearch(&id, s->rows, n, sizeof(uint32_t), smaller);
 
-			s->row_of[i] = (int32_t) (at - s->rows);
-			s->positions[i] = (int32_t) (i - batch->starts[text]);
-		}
+		s->row_of[i] = (int32_t) (at - s->rows);
+	}
+	for (size_t text = 0; text < batch->n_texts; text++)
+		number_places(s, batch->starts[text], batch->starts[text + 1]);
 	return LEP_OK;
 }
 
@@ -162,7 +185,10 @@ lep_sample_graph(LepPress *press, LepArena *arena, const LepCompressSample *samp
 	size_t scratch;
 
 	*s = (LepSampleGraph){.press = press, .arena = arena};
-	s->batch = (LepBatch){sample->n_texts, sample->n_tokens, sample->ids, NULL, sample->starts};
+	s->batch = (LepBatch){.n_texts = sample->n_texts,
+						  .n_tokens = sample->n_tokens,
+						  .ids = sample->ids,
+						  .starts = sample->starts};
 	for (size_t i = 0; i < sample->n_texts; i++)
 	{
 		uint32_t start = sample->starts[i];
@@ -179,6 +205,13 @@ lep_sample_graph(LepPress *press, LepArena *arena, const LepCompressSample *samp
 	if (s->max_len > s->graph->max_len)
 		return lep_error(press->err, LEP_TOO_LARGE,
 						 "text has more tokens than the model has positions");
+	for (uint32_t i = 0; i < s->graph->n_ops; i++)
+	{
+		if (s->graph->ops[i].kind != LEP_OP_EMBED)
+			continue;
+		s->pad = s->graph->ops[i].position_pad;
+		s->padded = s->pad >= 0;
+	}
 	status = bind(s);
 	press->call_flops = s->graph->call_flops;
 	if (status == LEP_OK)
@@ -209,7 +242,8 @@ lep_sample_run(const LepSampleGraph *s, LepSampleRun *run)
 	if (lep_stopped(s->press->stop))
 		return lep_press_cancelled(s->press);
 	run->memory = lep_arena_alloc(s->arena, s->regions.total);
-	run->out = lep_arena_array(s->arena, s->batch.n_texts * width, sizeof(float));
+	run->out =
+		lep_arena_array(s->arena, lep_graph_out_rows(s->graph, &s->batch) * width, sizeof(float));
 	return run->memory != NULL && run->out != NULL ? LEP_OK : lep_press_no_memory(s->press);
 }
 
@@ -218,13 +252,11 @@ static float *
 rows_of(const LepSampleGraph *s, const LepSampleRun *run, LepArg arg)
 {
 	const LepBuffer *buffer = &s->graph->buffers[arg.buf];
-	bool texts = buffer->rows == LEP_ROWS_TEXTS;
-	size_t n = texts ? s->batch.n_texts : s->batch.n_tokens;
+	size_t n = lep_batch_rows(&s->batch, buffer->rows);
 
 	if (buffer->scope == LEP_SCOPE_OUT)
 		return run->out + arg.col;
-	return (float *) (run->memory + (texts ? s->regions.texts : s->regions.tokens)) +
-		   buffer->offset * n + arg.col;
+	return (float *) (run->memory + s->regions.rows[buffer->rows]) + buffer->offset * n + arg.col;
 }
 
 /* Input rows of a linear. */
@@ -235,7 +267,7 @@ lep_sample_input(const LepSampleGraph *s, const LepSampleRun *run, const LepOp *
 	const LepBuffer *buffer = &s->graph->buffers[op->in[0].buf];
 
 	*ldx = buffer->width;
-	*n = buffer->rows == LEP_ROWS_TEXTS ? s->batch.n_texts : s->batch.n_tokens;
+	*n = lep_batch_rows(&s->batch, buffer->rows);
 	return rows_of(s, run, op->in[0]);
 }
 
@@ -314,7 +346,7 @@ lep_sample_table(const LepSampleGraph *s, const LepOp *op, uint32_t which, LepSc
 				 LepPressed *stored)
 {
 	const LepSlot *slot = &s->graph->slots[op->slots[which]];
-	size_t n_wanted = which == 0 ? s->n_rows : which == 1 ? s->max_len : 1;
+	size_t n_wanted = which == 0 ? s->n_rows : which == 1 ? s->max_len + s->padded : 1;
 	float **to = which == 0 ? &plain->word : which == 1 ? &plain->position : &plain->type;
 	float **to_pressed = which == 0	  ? &pressed->word
 						 : which == 1 ? &pressed->position
@@ -342,8 +374,8 @@ lep_sample_table(const LepSampleGraph *s, const LepOp *op, uint32_t which, LepSc
 		status = lep_press_no_memory(s->press);
 	else
 		status = press_table(s, op->slots[which], which == 0 ? s->rows : NULL,
-							 which == 1 ? op->position_first : 0, n_wanted, *to, *to_pressed, room,
-							 stored);
+							 which == 1 ? op->position_first - s->padded : 0, n_wanted, *to,
+							 *to_pressed, room, stored);
 	lep_arena_free(&scratch);
 	return status;
 }

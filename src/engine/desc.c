@@ -54,14 +54,38 @@ lep_desc_pool_count(const LepModule *module)
 	return n;
 }
 
+/* Name a task. */
+const char *
+lep_task_name(LepTask task)
+{
+	static const char *const names[LEP_TASK_COUNT] = {
+		[LEP_TASK_EMBED] = "embed",		  [LEP_TASK_CLASSIFY] = "classify",
+		[LEP_TASK_ENTITIES] = "entities", [LEP_TASK_ANSWER] = "answer",
+		[LEP_TASK_MASK] = "mask",		  [LEP_TASK_SPARSE] = "sparse",
+	};
+
+	return (unsigned) task < LEP_TASK_COUNT ? names[task] : "";
+}
+
+/* Most tokens that a text may have. */
+uint32_t
+lep_desc_places(const LepDesc *desc)
+{
+	return desc->n_positions > desc->position_first ? desc->n_positions - desc->position_first : 0;
+}
+
 /* Width of an output row. */
 uint32_t
 lep_desc_width(const LepDesc *desc)
 {
 	uint32_t width = desc->hidden;
 
-	if (desc->task == LEP_TASK_CLASSIFY)
+	if (desc->task == LEP_TASK_CLASSIFY || desc->task == LEP_TASK_ENTITIES)
 		return desc->n_labels;
+	if (desc->task == LEP_TASK_ANSWER)
+		return 2;
+	if (desc->task == LEP_TASK_MASK || desc->task == LEP_TASK_SPARSE)
+		return desc->vocab;
 	if (desc->n_modules > 0 && desc->n_modules <= LEP_MAX_MODULES)
 		width = desc->modules[desc->n_modules - 1].d_out;
 	if (desc->truncate_dim > 0 && desc->truncate_dim < width)
@@ -159,27 +183,34 @@ LepStatus
 lep_desc_check(const LepDescView *view, LepError *err)
 {
 	const LepDesc *d = view->desc;
+	bool labels = d->task == LEP_TASK_CLASSIFY || d->task == LEP_TASK_ENTITIES;
 	const struct
 	{
 		const char *name;
 		uint64_t value, min, max;
 	} ranges[] = {
-		{"task", d->task, LEP_TASK_EMBED, LEP_TASK_CLASSIFY},
+		{"task", d->task, LEP_TASK_EMBED, LEP_TASK_COUNT - 1},
 		{"layers", d->n_layers, 1, LEP_MAX_LAYERS},
 		{"hidden size", d->hidden, 1, LEP_MAX_HIDDEN},
 		{"heads", d->n_heads, 1, LEP_MAX_HIDDEN},
 		{"intermediate size", d->intermediate, 1, LEP_MAX_WIDTH},
 		{"vocabulary", d->vocab, 1, LEP_MAX_VOCAB},
 		{"positions", d->n_positions, 1, LEP_MAX_POSITIONS},
-		{"types", d->n_types, 1, LEP_MAX_VOCAB},
+		{"first position", d->position_first, 0, LEP_MAX_POSITIONS - 1},
+		{"token without a position", d->position_pad, 0, LEP_MAX_VOCAB},
+		{"types", d->n_types, 0, LEP_MAX_VOCAB},
+		{"embedding size", d->embedding, 1, LEP_MAX_HIDDEN},
 		{"activation", d->act, 0, LEP_ACT_COUNT - 1},
-		{"max_tokens", d->max_tokens, 1, d->n_positions},
+		{"max_tokens", d->max_tokens, 1, lep_desc_places(d)},
 		{"prompt tokens", d->prompt_tokens, 0, d->max_tokens},
 		{"lower_first", d->lower_first, 0, 1},
-		{"labels", d->n_labels, d->task == LEP_TASK_CLASSIFY ? 1 : 0,
-		 d->task == LEP_TASK_CLASSIFY ? LEP_MAX_LABELS : 0},
-		{"problem", d->problem, d->task == LEP_TASK_CLASSIFY ? 1 : 0,
-		 d->task == LEP_TASK_CLASSIFY ? LEP_PROBLEM_REGRESSION : 0},
+		{"labels", d->n_labels, labels ? 1 : 0, labels ? LEP_MAX_LABELS : 0},
+		{"problem", d->problem, labels ? 1 : 0, labels ? LEP_PROBLEM_REGRESSION : 0},
+		{"tied decoder", d->tied, 0, 1},
+		{"sparse pooling", d->sparse, LEP_SPARSE_MAX, LEP_SPARSE_SUM},
+		{"sparse weights", d->sparse_most, 0, INT32_MAX},
+		{"sparse logarithms", d->sparse_logs, d->task == LEP_TASK_SPARSE ? 1 : 0,
+		 d->task == LEP_TASK_SPARSE ? 2 : 0},
 		{"modules", d->n_modules, d->task == LEP_TASK_EMBED ? 1 : 0,
 		 d->task == LEP_TASK_EMBED ? LEP_MAX_MODULES : 0},
 	};

@@ -17,13 +17,29 @@
 #define LEP_MAX_LABELS	  65536
 #define LEP_MAX_WIDTH	  (8 * LEP_MAX_HIDDEN) /* of a row anywhere in the graph */
 #define LEP_MAX_MODULES	  8
+#define LEP_MAX_OWN		  8
 #define LEP_NAME_MAX	  128 /* bytes of a module's path, with its NUL */
 
+/* What a model is run for, and the rows of its output, each lep_desc_width wide. */
 typedef enum LepTask
 {
-	LEP_TASK_EMBED = 0,
-	LEP_TASK_CLASSIFY = 1
+	LEP_TASK_EMBED = 0,	   /* [texts, size of the embedding] */
+	LEP_TASK_CLASSIFY = 1, /* [texts, labels]: logits */
+	LEP_TASK_ENTITIES = 2, /* [tokens, labels]: logits */
+	LEP_TASK_ANSWER = 3,   /* [tokens, 2]: logits of an answer's first and last token */
+	LEP_TASK_MASK = 4,	   /* [picked tokens, vocabulary]: logits */
+	LEP_TASK_SPARSE = 5, /* [texts, vocabulary]: weights, none below 0 (SPLADE, arXiv:2109.10086) */
+	LEP_TASK_COUNT
 } LepTask;
+
+#define LEP_TASK_DEFAULT (-1) /* where a task is wanted: the one that the folder is made for */
+
+/* What pools the weights of a text's tokens in LEP_TASK_SPARSE. */
+typedef enum LepSparse
+{
+	LEP_SPARSE_MAX = 0,
+	LEP_SPARSE_SUM
+} LepSparse;
 
 /* What the scores of a classifier mean; decides what is applied to the logits. */
 typedef enum LepProblem
@@ -86,13 +102,25 @@ typedef struct LepDesc
 	uint32_t task;	 /* LepTask */
 
 	uint32_t n_layers, hidden, n_heads, intermediate;
-	uint32_t vocab, n_positions, n_types;
-	uint32_t act; /* LepAct of the feed-forward */
+	uint32_t vocab, n_positions;
+	uint32_t n_types;	/* 0: no table of types, every type will do */
+	uint32_t embedding; /* columns of the word table; differs from hidden where it is factorised */
+	uint32_t position_first; /* row of a text's first token in the table of positions */
+	uint32_t
+		position_pad; /* 1 + id of the token that does not count as a place; 0: there is none */
+	uint32_t act;	  /* LepAct of the feed-forward */
 	float norm_eps;
+	uint32_t own[LEP_MAX_OWN];	 /* numbers whose meaning the family's file alone knows */
+	float own_real[LEP_MAX_OWN]; /* the same */
 
 	/* Behind the encoder: a family head (classifier) or the modules (embedding). */
 	uint32_t problem; /* LepProblem */
 	uint32_t n_labels;
+	uint32_t tied;	 /* the decoder of MASK and SPARSE may be the word table */
+	uint32_t sparse; /* LepSparse */
+	uint32_t
+		sparse_most; /* SPARSE keeps a text's so many largest weights; 0 = all.  The graph does not. */
+	uint32_t sparse_logs; /* weights are log1p(relu(logit)), so many times: 1 or 2 */
 	uint32_t n_modules;
 	LepModule modules[LEP_MAX_MODULES];
 	uint32_t truncate_dim; /* an embedding keeps its first so many values; 0 = all */
@@ -126,7 +154,11 @@ const char *lep_desc_prompt(const LepDescView *view);
 const char *lep_desc_precision(const LepDescView *view);
 /* Number of modes that a pooling module concatenates. */
 uint32_t lep_desc_pool_count(const LepModule *module);
-/* Width of an output row: the embedding's size, or n_labels. */
+/* "embed", "classify", "entities", "answer", "mask", "sparse" */
+const char *lep_task_name(LepTask task);
+/* Most tokens that a text may have: places that the table of positions has. */
+uint32_t lep_desc_places(const LepDesc *desc);
+/* Width of an output row, see LepTask. */
 uint32_t lep_desc_width(const LepDesc *desc);
 /* Check every number against the limits above and each other: for descriptions out of an image. */
 LepStatus lep_desc_check(const LepDescView *view, LepError *err);

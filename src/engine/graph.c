@@ -196,7 +196,8 @@ lep_graph_text(LepGraph *graph, const char *format, ...)
 bool
 lep_op_row_wise(const LepOp *op)
 {
-	return op->kind != LEP_OP_ATTENTION && op->kind != LEP_OP_POOL;
+	return op->kind != LEP_OP_ATTENTION && op->kind != LEP_OP_POOL && op->kind != LEP_OP_PICK &&
+		   op->kind != LEP_OP_SPARSE;
 }
 
 /* Count the slots. */

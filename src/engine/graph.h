@@ -25,7 +25,9 @@ typedef enum LepOpKind
 	LEP_OP_ACTIVATE,  /* row-wise; usually fused into a linear */
 	LEP_OP_POOL,	  /* sequence -> one row */
 	LEP_OP_NORMALIZE, /* row-wise: to unit length */
-	LEP_OP_CUT		  /* row-wise: the first columns */
+	LEP_OP_CUT,		  /* row-wise: the first columns */
+	LEP_OP_PICK,	  /* sequence -> the rows of the batch's picks */
+	LEP_OP_SPARSE	  /* sequence -> one row: weights of a linear's outputs, pooled as they come */
 } LepOpKind;
 
 /* How a weight slot is stored in the image. */
@@ -74,19 +76,27 @@ void lep_graph_op_info(const LepGraph *graph, size_t i, LepOpInfo *info);
 /* Bytes of arena for a batch of n_tokens tokens in n_texts texts, the longest having max_len tokens; 0 on overflow. */
 size_t lep_graph_arena_size(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t max_len);
 
-/* Tokens of a batch, packed one text after another. */
+/*
+ * Tokens of a batch, packed one text after another.  picks are places of tokens in the batch,
+ * strictly ascending; they matter to LEP_TASK_MASK alone, whose output is one row for each.
+ */
 typedef struct LepBatch
 {
 	size_t n_texts, n_tokens;
 	const int32_t *ids;		/* [n_tokens], each below desc.vocab */
 	const int32_t *types;	/* [n_tokens] or NULL: all 0 */
 	const uint32_t *starts; /* [n_texts + 1] */
+	const uint32_t *picks;	/* [n_picks], each below n_tokens */
+	size_t n_picks;
 } LepBatch;
 
+/* Rows of the graph's output for a batch: as many as texts, tokens or picks, see LepTask. */
+size_t lep_graph_out_rows(const LepGraph *graph, const LepBatch *batch);
+
 /*
- * Run a bound graph.  out[n_texts, width] gets the raw embedding or logits.  arena has
+ * Run a bound graph.  out[lep_graph_out_rows, lep_desc_width] gets the raw embedding or logits.  arena has
  * lep_graph_arena_size bytes, 64-byte aligned.  LEP_NOT_FINITE when a value of out is NaN or
- * infinite, LEP_BAD_INPUT for ids outside the model's tables or starts that are no
+ * infinite, LEP_BAD_INPUT for ids outside the model's tables, starts or picks that are no
  * ascending offsets, LEP_TOO_LARGE for a text longer than the model has positions.
  */
 LepStatus lep_graph_run(const LepGraph *graph, const LepBatch *batch, void *arena,

@@ -141,7 +141,8 @@ lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d)
 		return LEP_NO_BUF;
 	if (tables->position != NULL)
 	{
-		if (tables->position_first >= tables->n_positions)
+		if (tables->position_first >= tables->n_positions ||
+			(tables->position_pad > 0 && tables->position_first == 0))
 		{
 			lep_build_refuse(b, LEP_BAD_FILE, "the model has %u positions, expected more than %u",
 							 tables->n_positions, tables->position_first);
@@ -153,6 +154,7 @@ lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d)
 	graph->n_types = tables->type != NULL ? tables->n_types : 0;
 	graph->max_len = max_len;
 	op->position_first = tables->position_first;
+	op->position_pad = (int32_t) tables->position_pad - 1;
 	op->n_slots = 5;
 	op->slots[0] = add_weight(b, LEP_STORE_TABLE, tables->vocab, d, tables->word, "");
 	if (tables->position != NULL)
@@ -181,6 +183,22 @@ lep_build_linear(LepBuilder *b, LepBuf x, uint32_t d_out, bool bias, const char 
 	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), text, ".weight");
 	if (bias)
 		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, text, ".bias");
+	return op->out;
+}
+
+/* Multiply by a matrix of this name. */
+LepBuf
+lep_build_linear_of(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight, const char *bias)
+{
+	LepOp *op = add_op(b, LEP_OP_LINEAR, weight, &x, 1, d_out, rows_of(b, x));
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	op->act = LEP_ACT_NONE;
+	op->n_slots = 2;
+	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), weight, "");
+	if (bias != NULL)
+		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, bias, "");
 	return op->out;
 }
 
@@ -283,6 +301,32 @@ lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes, 
 	return op->out;
 }
 
+/* Keep the picked rows. */
+LepBuf
+lep_build_pick(LepBuilder *b, LepBuf x)
+{
+	LepOp *op = add_op(b, LEP_OP_PICK, "pick", &x, 1, width_of(b, x), LEP_ROWS_PICKS);
+
+	return op == NULL ? LEP_NO_BUF : op->out;
+}
+
+/* Pool a linear's outputs as sparse weights. */
+LepBuf
+lep_build_sparse(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight, const char *bias,
+				 LepSparse sparse, uint32_t n_logs)
+{
+	LepOp *op = add_op(b, LEP_OP_SPARSE, weight, &x, 1, d_out, LEP_ROWS_TEXTS);
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	op->n_slots = 2;
+	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), weight, "");
+	op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, bias, "");
+	op->sparse = sparse;
+	op->n_logs = n_logs;
+	return op->out;
+}
+
 /* Scale each row to unit length. */
 LepBuf
 lep_build_normalize(LepBuilder *b, LepBuf x)
@@ -363,15 +407,20 @@ build_modules(LepBuilder *b, const LepDesc *desc)
 		lep_build_cut(b, x, lep_desc_width(desc));
 }
 
-/* Check that the last operator gives one row per text of the description's width. */
+/* Check that the last operator gives rows of the task's kind and the description's width. */
 static LepStatus
 check_output(LepBuilder *b, const LepDesc *desc)
 {
+	static const LepRows rows[LEP_TASK_COUNT] = {
+		[LEP_TASK_EMBED] = LEP_ROWS_TEXTS,	   [LEP_TASK_CLASSIFY] = LEP_ROWS_TEXTS,
+		[LEP_TASK_ENTITIES] = LEP_ROWS_TOKENS, [LEP_TASK_ANSWER] = LEP_ROWS_TOKENS,
+		[LEP_TASK_MASK] = LEP_ROWS_PICKS,	   [LEP_TASK_SPARSE] = LEP_ROWS_TEXTS,
+	};
 	LepBuf out = b->graph->n_buffers - 1;
 
 	if (b->graph->n_ops == 0 || b->graph->ops[b->graph->n_ops - 1].out != out ||
-		rows_of(b, out) != LEP_ROWS_TEXTS)
-		return lep_build_refuse(b, LEP_UNSUPPORTED, "the model does not give one row per text");
+		rows_of(b, out) != rows[desc->task])
+		return lep_build_refuse(b, LEP_UNSUPPORTED, "the model does not give the rows of its task");
 	if (width_of(b, out) != lep_desc_width(desc))
 		return lep_build_refuse(b, LEP_BAD_FILE, "the model gives rows of %u columns, expected %u",
 								width_of(b, out), lep_desc_width(desc));

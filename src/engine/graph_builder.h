@@ -8,7 +8,8 @@
  *		q = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.self.query", i);
  *
  * Names are those of Hugging Face's modules, without the prefix that
- * lep_source_tensor puts before them; ".weight" and ".bias" are appended here.
+ * lep_source_tensor puts before them; ".weight" and ".bias" are appended here.  "a|b" names
+ * the first of several tensors that the file has.
  * The same name used twice is the same weight, so layers can share.  Errors
  * stick: after the first one every call returns LEP_NO_BUF and does nothing,
  * so a recipe need not look at results.
@@ -30,14 +31,22 @@ typedef struct LepEmbedTables
 	const char *word, *position, *type; /* whole tensor names */
 	uint32_t vocab, n_positions, n_types;
 	uint32_t position_first; /* row of the first token's position */
+	uint32_t position_pad;	 /* as in LepDesc */
 } LepEmbedTables;
 
-/* [tokens, d] = word[id] + position[position_first + place in its text] + type[type] */
+/*
+ * [tokens, d] = word[id] + position[position_first + place in its text] + type[type]
+ * With position_pad, tokens of that id take no place, and have row position_first - 1.
+ */
 LepBuf lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d);
 
 /* [rows, d_out] = x * weight[d_out, width of x]^T (+ bias[d_out]) */
 LepBuf lep_build_linear(LepBuilder *b, LepBuf x, uint32_t d_out, bool bias, const char *name, ...)
 	__attribute__((format(printf, 5, 6)));
+
+/* The same with whole names of both tensors; bias may be NULL. */
+LepBuf lep_build_linear_of(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight,
+						   const char *bias);
 
 /* Bidirectional attention of each text over itself; q, k and v are [tokens, n_heads * d_head]. */
 LepBuf lep_build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads,
@@ -57,6 +66,16 @@ LepBuf lep_build_activate(LepBuilder *b, LepBuf x, LepAct act);
  */
 LepBuf lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes,
 					  uint32_t skip);
+
+/* [picks, width] = the rows of the batch's picks */
+LepBuf lep_build_pick(LepBuilder *b, LepBuf x);
+
+/*
+ * [texts, d_out] = over the tokens of a text, the maximum or sum of log1p(relu(x * weight^T + bias)),
+ * with log1p applied n_logs times: SpladePooling.  Whole tensor names.
+ */
+LepBuf lep_build_sparse(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight,
+						const char *bias, LepSparse sparse, uint32_t n_logs);
 
 /* x / max(|x|, 1e-12) */
 LepBuf lep_build_normalize(LepBuilder *b, LepBuf x);

@@ -14,6 +14,7 @@ kind_name(LepOpKind kind)
 		[LEP_OP_EMBED] = "embed", [LEP_OP_LINEAR] = "linear", [LEP_OP_ATTENTION] = "attention",
 		[LEP_OP_ADD] = "add",	  [LEP_OP_NORM] = "norm",	  [LEP_OP_ACTIVATE] = "activate",
 		[LEP_OP_CUT] = "cut",	  [LEP_OP_POOL] = "pool",	  [LEP_OP_NORMALIZE] = "normalize",
+		[LEP_OP_PICK] = "pick",	  [LEP_OP_SPARSE] = "sparse",
 	};
 
 	return names[kind];
@@ -52,10 +53,17 @@ stored_name(const LepGraph *graph, const LepOp *op)
 {
 	const LepSlot *slot;
 
-	if (op->kind != LEP_OP_EMBED && op->kind != LEP_OP_LINEAR)
+	if (op->kind != LEP_OP_EMBED && op->kind != LEP_OP_LINEAR && op->kind != LEP_OP_SPARSE)
 		return NULL;
 	slot = &graph->slots[op->slots[0]];
 	return slot->scheme != LEP_SCHEME_F32 ? lep_scheme_name(slot->scheme) : dtype_name(slot->dtype);
+}
+
+/* Name a kind of rows. */
+static const char *
+rows_name(LepRows rows)
+{
+	return rows == LEP_ROWS_TEXTS ? "texts" : rows == LEP_ROWS_PICKS ? "picks" : "tokens";
 }
 
 /* Name the pieces in which an operator's stage runs. */
@@ -68,7 +76,7 @@ segment_name(const LepGraph *graph, uint32_t op)
 		stage++;
 	if (stage->sequences)
 		return "sequences";
-	return stage->rows == LEP_ROWS_TEXTS ? "texts" : "rows";
+	return stage->rows == LEP_ROWS_TOKENS ? "rows" : rows_name(stage->rows);
 }
 
 /* Offset of a buffer in the arena for one text of LEP_INFO_TOKENS. */
@@ -81,13 +89,12 @@ scratch_offset(const LepGraph *graph, const LepBuffer *buffer)
 	if (buffer->scope == LEP_SCOPE_OUT || !lep_graph_regions(graph, len, 1, len, &regions))
 		return 0;
 	if (buffer->scope == LEP_SCOPE_BATCH)
-		return buffer->rows == LEP_ROWS_TEXTS
-				   ? regions.texts + buffer->offset * sizeof(float)
-				   : regions.tokens + buffer->offset * len * sizeof(float);
+		return regions.rows[buffer->rows] +
+			   buffer->offset * (buffer->rows == LEP_ROWS_TOKENS ? len : 1) * sizeof(float);
 	for (uint32_t i = 0; i < graph->n_stages; i++)
 	{
 		const LepStage *stage = &graph->stages[i];
-		size_t rows = stage->rows == LEP_ROWS_TEXTS ? 1 : len;
+		size_t rows = stage->rows == LEP_ROWS_TOKENS ? len : 1;
 
 		if (buffer->maker < stage->first || buffer->maker >= stage->end)
 			continue;
@@ -104,7 +111,6 @@ lep_graph_op_info(const LepGraph *graph, size_t i, LepOpInfo *info)
 {
 	const LepOp *op = &graph->ops[i];
 	const LepBuffer *out = &graph->buffers[op->out];
-	const char *to = out->rows == LEP_ROWS_TEXTS ? "texts" : "tokens";
 
 	info->op = kind_name(op->kind);
 	info->name = op->name;
@@ -114,8 +120,8 @@ lep_graph_op_info(const LepGraph *graph, size_t i, LepOpInfo *info)
 	{
 		const LepBuffer *in = &graph->buffers[op->in[0].buf];
 
-		snprintf(info->shape, sizeof(info->shape), "[%s, %u] -> [%s, %u]",
-				 in->rows == LEP_ROWS_TEXTS ? "texts" : "tokens", in->width, to, out->width);
+		snprintf(info->shape, sizeof(info->shape), "[%s, %u] -> [%s, %u]", rows_name(in->rows),
+				 in->width, rows_name(out->rows), out->width);
 	}
 	info->precision = precision_name(graph, op);
 	info->stored = stored_name(graph, op);

@@ -3,11 +3,13 @@
  * 16 bits first; and the norm before a linear, which can narrow in passing.
  */
 #define LEPTON_ENGINE_SOURCE
+#include <math.h>
 #include <string.h>
 
 #include "graph_run.h"
 
 #define CALL_STEP	 84 /* rows of a call cut short: whole tiles of all kernels */
+#define STOP_LOGITS	 8	/* rows of a vocabulary between two questions */
 #define NARROW_FLOPS 32 /* a number's narrowing costs about as much as so many operations */
 
 /* Show the linear's input to the tap. */
@@ -130,6 +132,91 @@ lep_run_linear(LepRun *run, const LepOp *op)
 		return status;
 	return narrow == NULL ? run_plain(run, &args, n_rows)
 						  : run_narrow(run, op, narrow, &args, n_rows);
+}
+
+/* x[n] = log1p(max(x[n], 0)), with log1p applied n_logs times */
+static void
+log_weights(float *x, size_t n, uint32_t n_logs)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		/* Most are 0; what is no number stays as it is. */
+		if (x[i] <= 0)
+			x[i] = 0;
+		else
+			x[i] = n_logs == 1 ? log1pf(x[i]) : log1pf(log1pf(x[i]));
+	}
+}
+
+/* out[texts, d_out] += the weights of rows [row, row + n) of the piece, whose logits are in run->wide */
+static LepStatus
+pool_logits(const LepRun *run, const LepOp *op, size_t row, size_t n, size_t d_out, size_t *text,
+			float *out)
+{
+	const uint32_t *starts = run->batch->starts;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float *logits = run->wide + i * d_out;
+
+		if (i % STOP_LOGITS == 0 && lep_stopped(run->stop))
+			return LEP_CANCELLED;
+		while (starts[run->text + *text + 1] <= run->row + row + i)
+			(*text)++;
+		/* The maximum's logarithms are taken at the end. */
+		if (op->sparse == LEP_SPARSE_MAX)
+		{
+			run->kernels->max(out + *text * d_out, logits, d_out);
+			continue;
+		}
+		log_weights(logits, d_out, op->n_logs);
+		run->kernels->add_scaled(out + *text * d_out, logits, 1.0f, d_out);
+	}
+	return LEP_OK;
+}
+
+/* Weigh the vocabulary for each text of the piece, a few rows of logits at a time. */
+LepStatus
+lep_run_sparse(LepRun *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	const LepSlot *w = lep_run_slot(run, op, 0);
+	size_t d_out = w->rows;
+	size_t n_texts;
+	size_t n_rows;
+	const float *x = lep_run_rows(run, op->in[0], &n_rows);
+	size_t ldx = run->graph->buffers[op->in[0].buf].width;
+	float *out = lep_run_rows(run, to, &n_texts);
+	LepStatus status = LEP_OK;
+	size_t text = 0;
+
+	memset(out, 0, n_texts * d_out * sizeof(float));
+	for (size_t row = 0; row < n_rows && status == LEP_OK; row += run->graph->wide_rows)
+	{
+		size_t n = n_rows - row < run->graph->wide_rows ? n_rows - row : run->graph->wide_rows;
+		LepLinear args = {
+			.x = x + row * ldx,
+			.ldx = ldx,
+			.w = w->data,
+			.bias = lep_run_weight(run, op, 1),
+			.out = run->wide,
+			.ldo = d_out,
+			.d_out = d_out,
+			.d_in = w->cols,
+			.act = LEP_ACT_NONE,
+		};
+
+		status = run_plain(run, &args, n);
+		if (status == LEP_OK)
+			status = pool_logits(run, op, row, n, d_out, &text, out);
+	}
+	for (size_t i = 0; i < n_texts && op->sparse == LEP_SPARSE_MAX && status == LEP_OK; i++)
+	{
+		if (lep_stopped(run->stop))
+			return LEP_CANCELLED;
+		log_weights(out + i * d_out, d_out, op->n_logs);
+	}
+	return status;
 }
 
 /* Normalise the piece's rows; narrow them for the next linear where it reads them so. */

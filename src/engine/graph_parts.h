@@ -4,7 +4,7 @@
  *
  * Invariants between passes:
  *	 - every buffer is written by exactly one operator, before all that read it;
- *	 - the last operator writes the graph's output, one row per text;
+ *	 - the last operator writes the graph's output, in the rows that LepTask says;
  *	 - after lep_pass_fuse, slots are numbered in order of first use.
  */
 #ifndef LEPTON_GRAPH_PARTS_H
@@ -45,7 +45,9 @@ typedef struct LepSlot
 typedef enum LepRows
 {
 	LEP_ROWS_TOKENS,
-	LEP_ROWS_TEXTS
+	LEP_ROWS_TEXTS,
+	LEP_ROWS_PICKS,
+	LEP_ROWS_COUNT
 } LepRows;
 
 /* Where a buffer lives while the graph runs. */
@@ -80,7 +82,7 @@ typedef struct LepOp
 	LepArg in[LEP_MAX_INPUTS]; /* linear: x, residual; attention: q, k, v; add: x, y */
 	uint32_t n_in;
 	uint32_t out;
-	/* linear: weight, bias; norm: gamma, beta; embed: word, position, type, gamma, beta */
+	/* linear, sparse: weight, bias; norm: gamma, beta; embed: word, position, type, gamma, beta */
 	uint32_t slots[LEP_MAX_SLOTS];
 	uint32_t n_slots;
 	LepAct act;					  /* linear, activate */
@@ -90,6 +92,9 @@ typedef struct LepOp
 	uint8_t modes[LEP_MAX_POOLS]; /* pool */
 	uint32_t n_modes, skip;		  /* pool */
 	uint32_t position_first;	  /* embed */
+	int32_t position_pad;		  /* embed: id of tokens that take no place; -1: there is none */
+	LepSparse sparse;			  /* sparse */
+	uint32_t n_logs;			  /* sparse */
 	bool dead;					  /* taken over by another operator */
 } LepOp;
 
@@ -122,9 +127,10 @@ struct LepGraph
 	/* set by lep_pass_memory */
 	LepStage *stages;
 	uint32_t n_stages;
-	size_t token_width, text_width; /* floats per token and per text kept for the batch */
-	uint32_t max_head;				/* widest attention head, 0: no attention */
-	uint64_t call_flops;			/* set by lep_pass_bind: most work of one kernel call */
+	size_t row_width[LEP_ROWS_COUNT]; /* floats per row kept for the batch */
+	size_t wide_rows, wide;			  /* rows and columns of a sparse operator's logits in work */
+	uint32_t max_head;				  /* widest attention head, 0: no attention */
+	uint64_t call_flops;			  /* set by lep_pass_bind: most work of one kernel call */
 	bool bound;
 };
 
@@ -205,6 +211,9 @@ LepStatus lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, voi
 							   size_t arena_size, float *out, const LepTap *tap,
 							   const LepStop *stop, LepError *err);
 
+/* Rows of a kind that a batch has. */
+size_t lep_batch_rows(const LepBatch *batch, LepRows rows);
+
 /* graph_weights.c: slots and files */
 
 /* Bytes of a slot in an image; dtype matters for tables.  0 on overflow. */
@@ -228,7 +237,9 @@ LepStatus lep_slot_read(const LepSlot *slot, const LepSource *source,
 /* pass_memory.c: bytes of the arena's regions for one batch */
 typedef struct LepRegions
 {
-	size_t tokens, texts, local, positions, attention, narrow, total; /* offsets; total: bytes */
+	size_t rows[LEP_ROWS_COUNT]; /* offsets of what is kept for the batch */
+	size_t local, positions, attention, narrow, wide;
+	size_t total; /* bytes */
 } LepRegions;
 
 bool lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t max_len,

@@ -9,21 +9,39 @@
 
 #include "graph_run.h"
 
-#define STOP_ROWS 512 /* rows pooled between two questions */
-#define TILE	  14  /* rows of the highest tile of the kernels */
+#define STOP_ROWS	512		  /* rows pooled between two questions */
+#define STOP_VALUES (1 << 22) /* values looked at between two questions */
+#define TILE		14		  /* rows of the highest tile of the kernels */
+
+/* Rows of a kind that a batch has. */
+size_t
+lep_batch_rows(const LepBatch *batch, LepRows rows)
+{
+	return rows == LEP_ROWS_TEXTS	? batch->n_texts
+		   : rows == LEP_ROWS_PICKS ? batch->n_picks
+									: batch->n_tokens;
+}
+
+/* Rows of the graph's output for a batch. */
+size_t
+lep_graph_out_rows(const LepGraph *graph, const LepBatch *batch)
+{
+	return lep_batch_rows(batch, graph->buffers[graph->ops[graph->n_ops - 1].out].rows);
+}
 
 /* Place of a buffer's rows of the piece: a start in floats, and the rows from there on. */
 static float *
 place_rows(const LepRun *run, const LepBuffer *buffer, size_t *rows)
 {
-	size_t all = buffer->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
-	float *base = buffer->rows == LEP_ROWS_TEXTS ? run->texts : run->tokens;
-
 	*rows = 0;
 	if (buffer->scope == LEP_SCOPE_LOCAL)
 		return run->local + buffer->offset * run->n_rows;
-	*rows = run->sequences && buffer->rows == LEP_ROWS_TEXTS ? run->text : run->row;
-	return buffer->scope == LEP_SCOPE_OUT ? run->out : base + buffer->offset * all;
+	*rows = !run->sequences || buffer->rows == LEP_ROWS_TOKENS ? run->row
+			: buffer->rows == LEP_ROWS_TEXTS				   ? run->text
+															   : run->pick;
+	if (buffer->scope == LEP_SCOPE_OUT)
+		return run->out;
+	return run->rows[buffer->rows] + buffer->offset * lep_batch_rows(run->batch, buffer->rows);
 }
 
 /* Start of an argument's rows of the piece. */
@@ -34,7 +52,9 @@ lep_run_rows(const LepRun *run, LepArg arg, size_t *n_rows)
 	size_t rows;
 	float *start = place_rows(run, buffer, &rows);
 
-	*n_rows = run->sequences && buffer->rows == LEP_ROWS_TEXTS ? run->n_texts : run->n_rows;
+	*n_rows = !run->sequences || buffer->rows == LEP_ROWS_TOKENS ? run->n_rows
+			  : buffer->rows == LEP_ROWS_TEXTS					 ? run->n_texts
+																 : run->n_picks;
 	return start + rows * buffer->width + arg.col;
 }
 
@@ -65,13 +85,15 @@ lep_run_weight(const LepRun *run, const LepOp *op, uint32_t i)
 	return slot == NULL ? NULL : slot->data;
 }
 
-/* Number the piece's tokens from their texts' beginnings. */
+/* Number the piece's tokens from their texts' beginnings; those of id pad take no place. */
 static void
-set_positions(const LepRun *run, uint32_t first)
+set_positions(const LepRun *run, uint32_t first, int32_t pad)
 {
+	const int32_t *ids = run->batch->ids;
 	const uint32_t *starts = run->batch->starts;
 	size_t low = 0;
 	size_t high = run->batch->n_texts;
+	size_t n_pads = 0;
 
 	while (high - low > 1)
 	{
@@ -82,11 +104,24 @@ set_positions(const LepRun *run, uint32_t first)
 		else
 			high = middle;
 	}
+	for (size_t i = starts[low]; pad >= 0 && i < run->row; i++)
+		n_pads += ids[i] == pad;
 	for (size_t i = 0; i < run->n_rows; i++)
 	{
-		if (run->row + i == starts[low + 1])
+		size_t at = run->row + i;
+
+		if (at == starts[low + 1])
+		{
 			low++;
-		run->positions[i] = (int32_t) (first + (run->row + i - starts[low]));
+			n_pads = 0;
+		}
+		if (pad >= 0 && ids[at] == pad)
+		{
+			n_pads++;
+			run->positions[i] = (int32_t) first - 1;
+		}
+		else
+			run->positions[i] = (int32_t) (first + (at - starts[low]) - n_pads);
 	}
 }
 
@@ -109,7 +144,7 @@ run_embed(LepRun *run, const LepOp *op)
 	args.word_rows = word->rows;
 	if (position != NULL)
 	{
-		set_positions(run, op->position_first);
+		set_positions(run, op->position_first, op->position_pad);
 		args.positions = run->positions;
 		args.position = position->data;
 		args.position_dtype = position->dtype;
@@ -289,6 +324,25 @@ run_pool(LepRun *run, const LepOp *op)
 	return LEP_OK;
 }
 
+/* out[n_picks, d] = the picked rows of x[n_rows, d] */
+static LepStatus
+run_pick(LepRun *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	size_t d = run->graph->buffers[op->out].width;
+	size_t ldx = run->graph->buffers[op->in[0].buf].width;
+	size_t n;
+	const float *x = lep_run_rows(run, op->in[0], &n);
+	float *out = lep_run_rows(run, to, &n);
+
+	if (lep_stopped(run->stop))
+		return LEP_CANCELLED;
+	for (size_t i = 0; i < n; i++)
+		memcpy(out + i * d, x + (run->batch->picks[run->pick + i] - run->row) * ldx,
+			   d * sizeof(float));
+	return LEP_OK;
+}
+
 /* out[n_rows, d] = x[n_rows, d] / max(|x|, 1e-12), row by row */
 static void
 normalize(const LepKernels *kernels, const float *x, float *out, size_t n_rows, size_t d)
@@ -357,6 +411,12 @@ run_piece(LepRun *run, const LepStage *stage)
 			case LEP_OP_POOL:
 				status = run_pool(run, op);
 				break;
+			case LEP_OP_PICK:
+				status = run_pick(run, op);
+				break;
+			case LEP_OP_SPARSE:
+				status = lep_run_sparse(run, op);
+				break;
 			case LEP_OP_NORM:
 				status = lep_run_norm(run, op, i + 1 < stage->end ? op + 1 : NULL);
 				break;
@@ -380,6 +440,7 @@ run_groups(LepRun *run, const LepStage *stage)
 	size_t text = 0;
 
 	run->sequences = true;
+	run->pick = 0;
 	while (text < run->batch->n_texts && status == LEP_OK)
 	{
 		size_t end = text + 1;
@@ -390,7 +451,12 @@ run_groups(LepRun *run, const LepStage *stage)
 		run->n_texts = end - text;
 		run->row = starts[text];
 		run->n_rows = starts[end] - starts[text];
+		run->n_picks = 0;
+		while (run->pick + run->n_picks < run->batch->n_picks &&
+			   run->batch->picks[run->pick + run->n_picks] < starts[end])
+			run->n_picks++;
 		status = run_piece(run, stage);
+		run->pick += run->n_picks;
 		text = end;
 	}
 	return status;
@@ -400,7 +466,7 @@ run_groups(LepRun *run, const LepStage *stage)
 static LepStatus
 run_panels(LepRun *run, const LepStage *stage)
 {
-	size_t all = stage->rows == LEP_ROWS_TEXTS ? run->batch->n_texts : run->batch->n_tokens;
+	size_t all = lep_batch_rows(run->batch, stage->rows);
 	size_t n_panels = (all + stage->panel - 1) / stage->panel;
 	size_t unit = stage->panel % TILE == 0 ? TILE : 1;
 	size_t n_units = (all + unit - 1) / unit;
@@ -448,6 +514,11 @@ check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len, LepEr
 	if (batch->starts[batch->n_texts] != batch->n_tokens)
 		return lep_error(err, LEP_BAD_INPUT, "batch has %zu tokens, its texts have %u",
 						 batch->n_tokens, batch->starts[batch->n_texts]);
+	for (size_t i = 0; i < batch->n_picks; i++)
+	{
+		if (batch->picks[i] >= batch->n_tokens || (i > 0 && batch->picks[i] <= batch->picks[i - 1]))
+			return lep_error(err, LEP_BAD_INPUT, "picks of the batch are not in ascending order");
+	}
 	for (size_t i = 0; i < batch->n_tokens; i++)
 	{
 		if (batch->ids[i] < 0 || (uint32_t) batch->ids[i] >= graph->vocab)
@@ -463,16 +534,22 @@ check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len, LepEr
 
 /* Refuse results that are no numbers. */
 static LepStatus
-check_finite(const LepGraph *graph, const float *out, size_t n_texts, LepError *err)
+check_finite(const LepGraph *graph, const float *out, size_t n_rows, const LepStop *stop,
+			 LepError *err)
 {
+	static const char *const names[LEP_ROWS_COUNT] = {
+		[LEP_ROWS_TOKENS] = "token", [LEP_ROWS_TEXTS] = "text", [LEP_ROWS_PICKS] = "pick"};
 	size_t width = lep_desc_width(graph->view.desc);
 
-	for (size_t i = 0; i < n_texts * width; i++)
+	for (size_t i = 0; i < n_rows * width; i++)
 	{
+		if (i % STOP_VALUES == STOP_VALUES - 1 && lep_stopped(stop))
+			return lep_error(err, LEP_CANCELLED, "cancelled while running a model");
 		if (isfinite(out[i]))
 			continue;
 		lep_error(err, LEP_NOT_FINITE, "the model gave a value that is not a finite number");
-		lep_error_detail(err, "Value %zu of text %zu of the batch is %f.", i % width + 1,
+		lep_error_detail(err, "Value %zu of %s %zu of the batch is %f.", i % width + 1,
+						 names[graph->buffers[graph->ops[graph->n_ops - 1].out].rows],
 						 i / width + 1, (double) out[i]);
 		lep_error_hint(err, "The model's weights may be damaged or too large for f32.");
 		return LEP_NOT_FINITE;
@@ -503,12 +580,13 @@ lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, 
 	run.graph = graph;
 	run.kernels = graph->kernels;
 	run.batch = batch;
-	run.tokens = (float *) ((char *) arena + regions.tokens);
-	run.texts = (float *) ((char *) arena + regions.texts);
+	for (int i = 0; i < LEP_ROWS_COUNT; i++)
+		run.rows[i] = (float *) ((char *) arena + regions.rows[i]);
 	run.local = (float *) ((char *) arena + regions.local);
 	run.positions = (int32_t *) ((char *) arena + regions.positions);
 	run.attention = (char *) arena + regions.attention;
 	run.narrow = (char *) arena + regions.narrow;
+	run.wide = (float *) ((char *) arena + regions.wide);
 	run.out = out;
 	run.tap = tap;
 	run.stop = stop;
@@ -520,7 +598,7 @@ lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, 
 		return lep_error(err, LEP_CANCELLED, "cancelled while running a model");
 	if (status != LEP_OK)
 		return status;
-	return check_finite(graph, out, batch->n_texts, err);
+	return check_finite(graph, out, lep_graph_out_rows(graph, batch), stop, err);
 }
 
 /* Run a bound graph over a batch. */

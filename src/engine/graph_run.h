@@ -13,18 +13,21 @@ typedef struct LepRun
 	const LepGraph *graph;
 	const LepKernels *kernels;
 	const LepBatch *batch;
-	float *tokens, *texts, *local; /* regions of the arena */
-	int32_t *positions;			   /* [rows of a piece] */
+	float *rows[LEP_ROWS_COUNT]; /* regions of the arena: what is kept for the batch */
+	float *local;
+	int32_t *positions; /* [rows of a piece] */
 	void *attention;
 	void *narrow; /* a block of narrowed rows */
+	float *wide;  /* [graph->wide_rows, graph->wide] */
 	float *out;
 	const LepTap *tap;
 	const LepStop *stop;
 	LepError *err;
 	/* the piece */
 	bool sequences;
-	size_t row, n_rows;	   /* its rows: tokens, or texts in a stage over texts */
+	size_t row, n_rows;	   /* its rows: tokens, or texts or picks in a stage over those */
 	size_t text, n_texts;  /* its texts, when sequences is set */
+	size_t pick, n_picks;  /* its picks, when sequences is set */
 	const LepOp *narrowed; /* the linear whose input the operator before it has narrowed */
 } LepRun;
 
@@ -44,6 +47,8 @@ size_t lep_run_share(const LepRun *run, size_t n, uint64_t flops, size_t step);
 
 /* out = act(x * w^T + bias) + residual, in the numbers that the slot says. */
 LepStatus lep_run_linear(LepRun *run, const LepOp *op);
+/* out[texts, d_out] = weights of x * w^T + bias, pooled over each text of the piece. */
+LepStatus lep_run_sparse(LepRun *run, const LepOp *op);
 /* out = norm(x); narrows the rows at once when next, which may be NULL, is a linear that reads them so. */
 LepStatus lep_run_norm(LepRun *run, const LepOp *op, const LepOp *next);
 

@@ -50,7 +50,9 @@ image_dtype(const LepSlot *slot, const LepTensor *tensor)
 {
 	if (slot->store == LEP_STORE_VECTOR)
 		return LEP_F32;
-	return tensor->type <= LEP_TENSOR_BF16 ? (LepDtype) tensor->type : LEP_I8;
+	if (tensor->type <= LEP_TENSOR_BF16)
+		return (LepDtype) tensor->type;
+	return slot->store == LEP_STORE_LINEAR && slot->scheme == LEP_SCHEME_F32 ? LEP_F32 : LEP_I8;
 }
 
 /* Find and check a slot's tensors. */

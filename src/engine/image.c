@@ -26,12 +26,13 @@ typedef struct Writer
 
 /* Write the id that stands in an image's name. */
 void
-lep_image_layout(const LepKernels *kernels, char *dst)
+lep_image_layout(const LepKernels *kernels, LepTask task, char *dst)
 {
 	memset(dst, 0, LEP_LAYOUT_MAX);
-	snprintf(dst, LEP_LAYOUT_MAX, "%u-%s%s%s%s%s", LEP_IMAGE_VERSION, kernels->layout,
+	snprintf(dst, LEP_LAYOUT_MAX, "%u-%s%s%s%s%s-%s", LEP_IMAGE_VERSION, kernels->layout,
 			 kernels->i8 != NULL ? "-" : "", kernels->i8 != NULL ? kernels->i8->name : "",
-			 kernels->half != NULL ? "-" : "", kernels->half != NULL ? kernels->half->name : "");
+			 kernels->half != NULL ? "-" : "", kernels->half != NULL ? kernels->half->name : "",
+			 lep_task_name(task));
 }
 
 /* Put a section at the next multiple of align; false on overflow. */
@@ -271,7 +272,7 @@ lep_image_write(const LepSource *source, const LepKernels *kernels,
 		memcpy(desc + sizeof(LepDesc), source->view.texts, source->view.desc->text_bytes);
 		memcpy(header.magic, LEP_IMAGE_MAGIC, sizeof(header.magic));
 		header.version = LEP_IMAGE_VERSION;
-		lep_image_layout(kernels, header.layout);
+		lep_image_layout(kernels, (LepTask) source->view.desc->task, header.layout);
 		memcpy(header.hash, hash, LEP_HASH_BYTES);
 		header.crc = lep_image_crc(&header, desc, source->tokenizer, slots);
 		status = put_image(&writer, &header, desc, slots);

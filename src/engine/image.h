@@ -20,7 +20,7 @@
 #include "tokenizer.h"
 
 #define LEP_HASH_BYTES 32
-#define LEP_LAYOUT_MAX 32
+#define LEP_LAYOUT_MAX 48
 
 /* Takes the image piece by piece; returns LEP_OK or LEP_IO / LEP_CANCELLED. */
 typedef struct LepSink
@@ -30,10 +30,10 @@ typedef struct LepSink
 } LepSink;
 
 /*
- * The id in an image's name: image version, kernel layout and the narrow products that there are,
- * e.g. "2-f32p32-i8-bf16"; dst has LEP_LAYOUT_MAX bytes.
+ * The id in an image's name: image version, kernel layout, the narrow products that there are and
+ * the task, e.g. "3-f32p32-i8-bf16-embed"; dst has LEP_LAYOUT_MAX bytes.
  */
-void lep_image_layout(const LepKernels *kernels, char *dst);
+void lep_image_layout(const LepKernels *kernels, LepTask task, char *dst);
 
 /* Length of the image that lep_image_write would write; for disk space and progress. */
 LepStatus lep_image_size(const LepSource *source, const LepKernels *kernels, uint64_t *size,

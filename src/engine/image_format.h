@@ -12,7 +12,7 @@
 #include "image.h"
 
 #define LEP_IMAGE_MAGIC	  "LEPIMG01"
-#define LEP_IMAGE_VERSION 2u /* raise it whenever LepDesc, the tokenizer's or these tables change */
+#define LEP_IMAGE_VERSION 3u /* raise it whenever LepDesc, the tokenizer's or these tables change */
 #define LEP_IMAGE_PAGE	  4096 /* bytes; sections begin on pages */
 
 typedef struct LepImageSection

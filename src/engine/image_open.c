@@ -30,15 +30,15 @@ check_header(const char *image, uint64_t length, const uint8_t *hash, const LepK
 			 LepImageHeader *header, LepError *err)
 {
 	char layout[LEP_LAYOUT_MAX];
+	const LepDesc *desc;
 
 	if (length < sizeof(*header) || (uintptr_t) image % LEP_ALIGN != 0)
 		return bad_image(err, "It is shorter than its header, or not aligned.");
 	memcpy(header, image, sizeof(*header));
-	lep_image_layout(kernels, layout);
 	if (memcmp(header->magic, LEP_IMAGE_MAGIC, sizeof(header->magic)) != 0)
 		return bad_image(err, "It does not begin with the magic of an image.");
-	if (header->version != LEP_IMAGE_VERSION || memcmp(header->layout, layout, LEP_LAYOUT_MAX) != 0)
-		return bad_image(err, "It was written for another version or layout.");
+	if (header->version != LEP_IMAGE_VERSION)
+		return bad_image(err, "It was written for another version.");
 	if (header->length != length)
 		return bad_image(err, "Its length is not the one that it was written with.");
 	if (memcmp(header->hash, hash, LEP_HASH_BYTES) != 0)
@@ -47,6 +47,10 @@ check_header(const char *image, uint64_t length, const uint8_t *hash, const LepK
 		!inside(&header->slots, length) || header->desc.bytes < sizeof(LepDesc) ||
 		header->slots.bytes % sizeof(LepImageSlot) != 0)
 		return bad_image(err, "A section lies outside of it.");
+	desc = (const LepDesc *) (image + header->desc.offset);
+	lep_image_layout(kernels, (LepTask) desc->task, layout);
+	if (memcmp(header->layout, layout, LEP_LAYOUT_MAX) != 0)
+		return bad_image(err, "It was written for another layout or task.");
 	if (lep_image_crc(header, image + header->desc.offset, image + header->tokens.offset,
 					  image + header->slots.offset) != header->crc)
 		return bad_image(err, "The checksum of its metadata is wrong.");

@@ -160,7 +160,9 @@ lep_labels_read(const json_t *config, const char *file, LepArena *arena, LepDesc
 	desc->n_labels = (uint32_t) n;
 	status = named ? take_labels(id2label, file, arena, *labels, (size_t) n, err)
 				   : make_labels(file, arena, *labels, (size_t) n, err);
-	if (status == LEP_OK)
+	/* A token has one label, whatever the file says of texts. */
+	desc->problem = LEP_PROBLEM_SINGLE_LABEL;
+	if (status == LEP_OK && desc->task == LEP_TASK_CLASSIFY)
 		status = read_problem(config, file, (size_t) n, &desc->problem, err);
 	return status;
 }

@@ -17,6 +17,8 @@
 #define PIECE_BYTES (512u << 10) /* of buffers that a piece should touch */
 #define PIECE_STEP	84 /* rows: whole tiles of all kernels, which are 14, 12, 6 and 4 high */
 #define PIECE_MAX	(3 * PIECE_STEP) /* rows */
+#define WIDE_BYTES	(12u << 20)		 /* of a sparse operator's logits in work */
+#define WIDE_MIN	14				 /* rows: the highest tile of the kernels */
 
 /* Buffers that share their memory because each is computed in place of the one before. */
 typedef struct Storage
@@ -197,7 +199,8 @@ choose_scopes(Plan *plan)
 		if (storage->last == graph->n_ops)
 			storage->scope = LEP_SCOPE_OUT;
 		else if (storage->first_stage != storage->last_stage ||
-				 (storage->rows == LEP_ROWS_TEXTS && graph->stages[storage->first_stage].sequences))
+				 (storage->rows != LEP_ROWS_TOKENS &&
+				  graph->stages[storage->first_stage].sequences))
 			storage->scope = LEP_SCOPE_BATCH;
 		else
 			storage->scope = LEP_SCOPE_LOCAL;
@@ -253,10 +256,8 @@ place_storages(Plan *plan)
 			if (stage->local_width < end)
 				stage->local_width = end;
 		}
-		else if (storage->rows == LEP_ROWS_TOKENS && graph->token_width < end)
-			graph->token_width = end;
-		else if (storage->rows == LEP_ROWS_TEXTS && graph->text_width < end)
-			graph->text_width = end;
+		else if (graph->row_width[storage->rows] < end)
+			graph->row_width[storage->rows] = end;
 	}
 }
 
@@ -299,6 +300,16 @@ choose_panel(Plan *plan, LepStage *stage)
 	stage->panel = rows < PIECE_MAX ? (size_t) rows : PIECE_MAX;
 }
 
+/* Choose how many rows of logits a sparse operator has in work: few, since each is a vocabulary wide. */
+static void
+choose_wide(LepGraph *graph, size_t width)
+{
+	size_t rows = WIDE_BYTES / sizeof(float) / width;
+
+	graph->wide = width;
+	graph->wide_rows = rows < WIDE_MIN ? WIDE_MIN : rows > PIECE_STEP ? PIECE_STEP : rows;
+}
+
 /* Cut the graph into stages and place its buffers. */
 LepStatus
 lep_pass_memory(LepGraph *graph, LepError *err)
@@ -330,6 +341,8 @@ lep_pass_memory(LepGraph *graph, LepError *err)
 		out->offset = storage->offset;
 		if (op->kind == LEP_OP_ATTENTION && out->width / op->n_heads > graph->max_head)
 			graph->max_head = out->width / op->n_heads;
+		if (op->kind == LEP_OP_SPARSE)
+			choose_wide(graph, out->width);
 	}
 	return LEP_OK;
 }
@@ -380,7 +393,8 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 	for (uint32_t i = 0; i < graph->n_stages; i++)
 	{
 		const LepStage *stage = &graph->stages[i];
-		size_t all = stage->sequences || stage->rows == LEP_ROWS_TOKENS ? n_tokens : n_texts;
+		/* Picks are tokens; how many is not known here. */
+		size_t all = stage->sequences || stage->rows != LEP_ROWS_TEXTS ? n_tokens : n_texts;
 		size_t rows = stage->sequences && max_len > stage->panel ? max_len : stage->panel;
 		size_t floats;
 
@@ -405,9 +419,13 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 			return false;
 		scratch = scratch > bytes ? scratch : bytes;
 	}
-	return add_region(n_tokens, graph->token_width, sizeof(float), &regions->tokens,
-					  &regions->total) &&
-		   add_region(n_texts, graph->text_width, sizeof(float), &regions->texts,
+	for (int i = 0; i < LEP_ROWS_COUNT; i++)
+	{
+		if (!add_region(i == LEP_ROWS_TEXTS ? n_texts : n_tokens, graph->row_width[i],
+						sizeof(float), &regions->rows[i], &regions->total))
+			return false;
+	}
+	return add_region(graph->wide_rows, graph->wide, sizeof(float), &regions->wide,
 					  &regions->total) &&
 		   add_region(local, 1, sizeof(float), &regions->local, &regions->total) &&
 		   add_region(most_rows, 1, sizeof(int32_t), &regions->positions, &regions->total) &&

@@ -1,6 +1,6 @@
 /*
- * pass_pick.c: where a model reads one token of each text only, computes
- * everything behind the last attention for that token alone.  Rows do not depend
+ * pass_pick.c: where a model reads one token of each text only, or the batch's picks, computes
+ * everything behind the last attention for those tokens alone.  Rows do not depend
  * on each other there, so no bit of the result changes.
  */
 #define LEPTON_ENGINE_SOURCE
@@ -8,7 +8,7 @@
 
 #include "graph_parts.h"
 
-/* The one pool of the graph when it picks a single token of each text; LEP_NO_BUF otherwise. */
+/* The one pool of the graph when it picks a single token of each text, or the pick; else LEP_NO_BUF. */
 static uint32_t
 find_pick(const LepGraph *graph)
 {
@@ -16,14 +16,16 @@ find_pick(const LepGraph *graph)
 
 	for (uint32_t i = 0; i < graph->n_ops; i++)
 	{
-		if (graph->ops[i].kind != LEP_OP_POOL)
+		if (graph->ops[i].kind == LEP_OP_SPARSE)
+			return LEP_NO_BUF;
+		if (graph->ops[i].kind != LEP_OP_POOL && graph->ops[i].kind != LEP_OP_PICK)
 			continue;
 		if (found != LEP_NO_BUF)
 			return LEP_NO_BUF;
 		found = i;
 	}
-	if (found == LEP_NO_BUF)
-		return LEP_NO_BUF;
+	if (found == LEP_NO_BUF || graph->ops[found].kind == LEP_OP_PICK)
+		return found;
 	if (graph->ops[found].n_modes != 1)
 		return LEP_NO_BUF;
 	if (graph->ops[found].modes[0] == LEP_POOL_CLS)
@@ -69,15 +71,16 @@ add_picks(LepGraph *graph, const LepOp *pool, const bool *picked, const uint32_t
 
 		if (picked_uses[i] == 0 || picked[graph->buffers[i].maker])
 			continue;
-		moved[i] = lep_graph_add_buffer(graph, graph->buffers[i].width, LEP_ROWS_TEXTS);
-		pick = lep_graph_add_op(graph, LEP_OP_POOL, pool->name);
+		moved[i] =
+			lep_graph_add_buffer(graph, graph->buffers[i].width, graph->buffers[pool->out].rows);
+		pick = lep_graph_add_op(graph, pool->kind, pool->name);
 		if (moved[i] == LEP_NO_BUF || pick == NULL)
 			return lep_graph_no_memory(err);
 		pick->in[0].buf = i;
 		pick->n_in = 1;
 		pick->out = moved[i];
 		pick->modes[0] = pool->modes[0];
-		pick->n_modes = 1;
+		pick->n_modes = pool->n_modes;
 		pick->skip = pool->skip;
 	}
 	return LEP_OK;
@@ -136,7 +139,7 @@ lep_pass_pick(LepGraph *graph, LepError *err)
 	{
 		if (!picked[i])
 			continue;
-		graph->buffers[ops[i].out].rows = LEP_ROWS_TEXTS;
+		graph->buffers[ops[i].out].rows = graph->buffers[ops[at].out].rows;
 		status = add_moved(graph, &ops[i], moved, err);
 	}
 	moved[ops[at].out] = ops[at].in[0].buf;

@@ -134,6 +134,12 @@ lep_pass_precision(LepGraph *graph, LepError *err)
 		if (slot->store == LEP_STORE_LINEAR)
 			slot->compute = lep_scheme_compute(slot->scheme, graph->kernels);
 	}
+	/* A sparse operator runs on f32 alone. */
+	for (uint32_t i = 0; i < graph->n_ops; i++)
+	{
+		if (graph->ops[i].kind == LEP_OP_SPARSE)
+			graph->slots[graph->ops[i].slots[0]].compute = LEP_COMPUTE_F32;
+	}
 	lep_graph_choose_halves(graph);
 	return LEP_OK;
 }

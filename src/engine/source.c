@@ -22,21 +22,19 @@ lep_opening_no_memory(const LepOpening *o)
 	return lep_error(o->err, LEP_NO_MEMORY, "out of memory opening a model");
 }
 
+/* Does sentence-transformers say how texts are prepared? */
+bool
+lep_opening_sentences(const LepOpening *o)
+{
+	return o->st != NULL && (o->desc->task == LEP_TASK_EMBED || o->desc->task == LEP_TASK_SPARSE);
+}
+
 /* Path of one of the transformer's files. */
 const char *
 lep_opening_path(const LepOpening *o, char path[LEP_OPENING_PATH], const char *name)
 {
 	snprintf(path, LEP_OPENING_PATH, "%s%s", o->dir, name);
 	return path;
-}
-
-/* Is name among names, which ends at NULL? */
-static bool
-is_among(const char *name, const char *const *names)
-{
-	while (*names != NULL && strcmp(*names, name) != 0)
-		names++;
-	return *names != NULL;
 }
 
 /* Find the family that config's model_type names. */
@@ -63,44 +61,133 @@ choose_family(LepOpening *o, const json_t *config, const char *file)
 	return LEP_OK;
 }
 
-/* Decide the task: modules.json means embedding, else the architecture says it. */
+/* Report a task that the folder does not serve. */
 static LepStatus
-choose_task(LepOpening *o, const json_t *config, const char *file)
+wrong_task(const LepOpening *o, uint32_t usual)
+{
+	lep_error(o->err, LEP_UNSUPPORTED, "the model does not serve task \"%s\"",
+			  lep_task_name((LepTask) o->wanted));
+	lep_error_detail(o->err, "It is made for \"%s\".", lep_task_name((LepTask) usual));
+	return LEP_UNSUPPORTED;
+}
+
+/* Report what a list of architectures names. */
+static LepStatus
+wrong_architecture(const LepOpening *o, const json_t *name, const char *file)
+{
+	const LepArchitecture *known = o->family->architectures;
+	char quoted[LEP_QUOTE_SIZE];
+	char list[512] = "";
+	size_t used = 0;
+
+	for (; known->name != NULL && used < sizeof(list); known++)
+		used += (size_t) snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "",
+								  known->name);
+	lep_error(
+		o->err, LEP_UNSUPPORTED, "architecture \"%s\" is not supported",
+		lep_error_quote(quoted, sizeof(quoted), json_string_value(name), json_string_length(name)));
+	lep_error_detail(o->err, "Key \"architectures\" of file \"%s\" names it; supported are: %s.",
+					 file, list);
+	return LEP_UNSUPPORTED;
+}
+
+/* The task for which the folder is made: modules.json says it, else the architecture. */
+static LepStatus
+usual_task(const LepOpening *o, const json_t *config, const char *file, uint32_t *task)
 {
 	const json_t *list = json_object_get(config, "architectures");
 	const json_t *first = json_array_get(list, 0);
-	char quoted[LEP_QUOTE_SIZE] = "";
-	bool classify;
+	const LepArchitecture *found = o->family->architectures;
+	const char *type = o->st != NULL ? o->st->model_type : "";
+	char quoted[LEP_QUOTE_SIZE];
 
 	if (list != NULL && !json_is_null(list) &&
 		(!json_is_array(list) || (first != NULL && !json_is_string(first))))
 		return lep_error(o->err, LEP_BAD_FILE,
 						 "key \"architectures\" of file \"%s\" is not a list of names", file);
-	classify = first != NULL && is_among(json_string_value(first), o->family->classify);
-	if (first != NULL)
-		lep_error_quote(quoted, sizeof(quoted), json_string_value(first),
-						json_string_length(first));
-	o->desc->task = classify ? LEP_TASK_CLASSIFY : LEP_TASK_EMBED;
-	if (o->st != NULL && strcmp(o->st->model_type, "SentenceTransformer") == 0)
-		o->desc->task = LEP_TASK_EMBED;
-	else if (o->st != NULL && !(classify && strcmp(o->st->model_type, "CrossEncoder") == 0))
+	while (found->name != NULL &&
+		   (first == NULL || strcmp(found->name, json_string_value(first)) != 0))
+		found++;
+	*task = found->name == NULL || found->task == LEP_TASK_MASK ? LEP_TASK_EMBED : found->task;
+	if (o->st != NULL && o->st->sparse)
+		*task = LEP_TASK_SPARSE;
+	else if (strcmp(type, "SentenceTransformer") == 0)
+		*task = LEP_TASK_EMBED;
+	else if (o->st != NULL && !(*task == LEP_TASK_CLASSIFY && strcmp(type, "CrossEncoder") == 0))
 	{
-		lep_error_quote(quoted, sizeof(quoted), o->st->model_type, strlen(o->st->model_type));
-		lep_error(o->err, LEP_UNSUPPORTED, "models of type \"%s\" are not supported", quoted);
+		lep_error(o->err, LEP_UNSUPPORTED, "models of type \"%s\" are not supported",
+				  lep_error_quote(quoted, sizeof(quoted), type, strlen(type)));
 		lep_error_detail(o->err, "Key \"model_type\" of file "
 								 "\"config_sentence_transformers.json\" names it.");
 		return LEP_UNSUPPORTED;
 	}
-	else if (first != NULL && !classify && !is_among(json_string_value(first), o->family->embed))
-	{
-		lep_error(o->err, LEP_UNSUPPORTED, "architecture \"%s\" is not supported", quoted);
-		lep_error_detail(o->err,
-						 "Key \"architectures\" of file \"%s\" names it; supported are "
-						 "encoders (\"%s\") and \"%s\".",
-						 file, o->family->embed[0], o->family->classify[0]);
-		return LEP_UNSUPPORTED;
-	}
+	else if (first != NULL && found->name == NULL)
+		return wrong_architecture(o, first, file);
 	return LEP_OK;
+}
+
+/* Decide the task: the wanted one, where the folder may serve it. */
+static LepStatus
+choose_task(LepOpening *o, const json_t *config, const char *file)
+{
+	uint32_t usual = LEP_TASK_EMBED;
+	LepStatus status = usual_task(o, config, file, &usual);
+
+	if (status != LEP_OK)
+		return status;
+	o->s->tasks = 1u << usual;
+	/* Which of these have their weights is seen later. */
+	if (usual == LEP_TASK_EMBED || usual == LEP_TASK_SPARSE)
+		o->s->tasks |= 1u << LEP_TASK_MASK | 1u << LEP_TASK_SPARSE;
+	o->desc->task = o->wanted == LEP_TASK_DEFAULT ? usual : (uint32_t) o->wanted;
+	if (o->desc->task >= LEP_TASK_COUNT || (o->s->tasks >> o->desc->task & 1) == 0)
+		return wrong_task(o, usual);
+	if (o->desc->task != usual)
+		o->st = NULL;
+	return LEP_OK;
+}
+
+/* Check that an answer's head has the two outputs that it must have. */
+static LepStatus
+check_answer(const LepOpening *o, const json_t *config, const char *file)
+{
+	LepDesc labelled = {.task = LEP_TASK_ANSWER};
+	const char **labels;
+	LepStatus status = lep_labels_read(config, file, o->arena, &labelled, &labels, o->err);
+
+	if (status != LEP_OK || labelled.n_labels == 2)
+		return status;
+	lep_error(o->err, LEP_UNSUPPORTED, "a model of answers with %u outputs is not supported",
+			  labelled.n_labels);
+	lep_error_detail(o->err, "Keys \"num_labels\" and \"id2label\" of file \"%s\" must give 2.",
+					 file);
+	return LEP_UNSUPPORTED;
+}
+
+/* Read what the task's head needs. */
+static LepStatus
+read_head(LepOpening *o, const json_t *config, const char *file)
+{
+	LepDesc *desc = o->desc;
+	bool tied;
+	LepStatus status;
+
+	switch ((LepTask) desc->task)
+	{
+		case LEP_TASK_CLASSIFY:
+		case LEP_TASK_ENTITIES:
+			return lep_labels_read(config, file, o->arena, desc, &o->labels, o->err);
+		case LEP_TASK_ANSWER:
+			return check_answer(o, config, file);
+		case LEP_TASK_EMBED:
+		case LEP_TASK_MASK:
+		case LEP_TASK_SPARSE:
+		case LEP_TASK_COUNT:
+			break;
+	}
+	status = lep_config_bool(config, file, "tie_word_embeddings", true, &tied, o->err);
+	desc->tied = tied;
+	return status;
 }
 
 /* Read config.json. */
@@ -129,8 +216,10 @@ read_config(LepOpening *o)
 		status = lep_config_refuse(config, path, o->err);
 	if (status == LEP_OK)
 		status = o->family->read_config(config, path, o->desc, o->err);
-	if (status == LEP_OK && o->desc->task == LEP_TASK_CLASSIFY)
-		status = lep_labels_read(config, path, o->arena, o->desc, &o->labels, o->err);
+	if (status == LEP_OK)
+		status = read_head(o, config, path);
+	if (o->desc->embedding == 0)
+		o->desc->embedding = o->desc->hidden;
 	lep_json_free(config);
 	return status;
 }
@@ -141,7 +230,12 @@ read_modules(LepOpening *o)
 {
 	LepDesc *desc = o->desc;
 
-	if (desc->task == LEP_TASK_CLASSIFY)
+	if (desc->task == LEP_TASK_SPARSE)
+	{
+		desc->sparse_logs = 1;
+		return o->st == NULL ? LEP_OK : lep_st_sparse(o->folder, o->arena, o->st, desc, o->err);
+	}
+	if (desc->task != LEP_TASK_EMBED)
 		return LEP_OK;
 	if (o->st != NULL)
 		return lep_st_modules(o->folder, o->arena, o->st, desc, o->err);
@@ -159,8 +253,7 @@ read_modules(LepOpening *o)
 static LepStatus
 write_texts(LepOpening *o)
 {
-	bool prompted = o->st != NULL && o->desc->task == LEP_TASK_EMBED;
-	const char *prompt = prompted ? o->st->prompt : "";
+	const char *prompt = lep_opening_sentences(o) ? o->st->prompt : "";
 	size_t size = strlen(prompt) + 2;
 	char *texts;
 
@@ -390,14 +483,54 @@ check_graph(LepOpening *o)
 	return status;
 }
 
+/* Could the graph of another task be built from these weights? */
+static bool
+has_weights(const LepOpening *o, LepTask task)
+{
+	static const char texts[2] = "";
+	LepDesc desc = *o->desc;
+	const LepDescView view = {&desc, texts};
+	LepGraph *graph;
+	LepError err = {0};
+	LepArena arena;
+	LepStatus status;
+	uint64_t n;
+
+	desc.task = task;
+	desc.n_modules = 0;
+	desc.truncate_dim = 0;
+	desc.prompt_tokens = 0;
+	desc.sparse_logs = task == LEP_TASK_SPARSE ? 1 : 0;
+	desc.text_bytes = sizeof(texts);
+	lep_arena_init(&arena, o->arena->allocator, 0);
+	status = lep_graph_build(&view, NULL, &arena, &graph, &err);
+	if (status == LEP_OK)
+		status = lep_graph_check_source(graph, o->s, &n, &err);
+	lep_arena_free(&arena);
+	return status == LEP_OK;
+}
+
+/* Drop the tasks for which weights are missing. */
+static void
+check_tasks(LepOpening *o)
+{
+	for (uint32_t task = LEP_TASK_MASK; task <= LEP_TASK_SPARSE; task++)
+	{
+		if ((o->s->tasks >> task & 1) != 0 && task != o->desc->task &&
+			!has_weights(o, (LepTask) task))
+			o->s->tasks &= ~(1u << task);
+	}
+}
+
 /* Open a folder. */
 LepStatus
-lep_source_open(LepFolder *folder, LepArena *arena, LepSource **source, const LepStop *stop,
-				LepError *err)
+lep_source_open(LepFolder *folder, LepArena *arena, int wanted, LepSource **source,
+				const LepStop *stop, LepError *err)
 {
 	static LepStatus (*const steps[])(LepOpening * o) = {read_config, read_modules, write_texts,
 														 lep_opening_tokenizer, read_weights};
-	LepOpening o = {.folder = folder, .arena = arena, .stop = stop, .err = err, .dir = ""};
+	LepOpening o = {
+		.folder = folder, .arena = arena, .wanted = wanted, .stop = stop, .err = err, .dir = ""};
 	LepStatus status;
 
 	*source = NULL;
@@ -424,6 +557,7 @@ lep_source_open(LepFolder *folder, LepArena *arena, LepSource **source, const Le
 	status = check_graph(&o);
 	if (status != LEP_OK)
 		return status;
+	check_tasks(&o);
 	look_at_weights(&o);
 	*source = o.s;
 	return LEP_OK;

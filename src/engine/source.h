@@ -3,7 +3,7 @@
  * the directory of tensors.  It decides which files make up the model.
  *
  * Use:
- *		lep_source_open(&folder, &arena, &source, stop, err);
+ *		lep_source_open(&folder, &arena, LEP_TASK_DEFAULT, &source, stop, err);
  *		... source->view, source->tokenizer ...
  *		lep_source_read_f32(source, tensor, first, n, dst, err);
  * Everything lives in the arena.
@@ -44,6 +44,7 @@ typedef struct LepSource
 	size_t tokenizer_size;
 	LepTensorSet *tensors;						   /* of the transformer */
 	LepTensorSet *module_tensors[LEP_MAX_MODULES]; /* NULL where a module has no weights */
+	uint32_t tasks;	 /* bit 1 << LepTask for each task for which the folder could be opened */
 	char prefix[32]; /* what may stand before the encoder's tensor names: "", "bert." ... */
 	char stored[8];	 /* dtype of most weights, for people: "f32", "f16", "bf16", "i8", "i4" */
 	LepStored
@@ -51,15 +52,18 @@ typedef struct LepSource
 } LepSource;
 
 /*
- * Read and check everything but the weights themselves, mark the files used.
+ * Read and check everything but the weights themselves, mark the files used.  wanted is a LepTask, or
+ * LEP_TASK_DEFAULT for the one that the folder is made for: a sentence embedding, what its head
+ * does, or for an encoder and its decoder of masked tokens EMBED.  Another task than source->tasks
+ * has is LEP_UNSUPPORTED.
  * Afterwards building an image can fail only for lack of memory, disk or a failing read.
  */
-LepStatus lep_source_open(LepFolder *folder, LepArena *arena, LepSource **source,
+LepStatus lep_source_open(LepFolder *folder, LepArena *arena, int wanted, LepSource **source,
 						  const LepStop *stop, LepError *err);
 
 /*
  * Find a tensor, for the transformer's with or without the source's prefix in front, under its
- * own or its older name (LayerNorm.gamma and beta), and check its type and shape, for compressed
+ * own or its older name (LayerNorm.gamma and beta), of names "a|b" the first that is there, and check its type and shape, for compressed
  * tensors those of LepStored (d1 is of the weight, not of what is stored); err names
  * the tensor, what was found and what was expected.  n_dims 1 or 2; d1 is ignored for 1.
  */

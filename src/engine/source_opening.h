@@ -15,11 +15,12 @@ typedef struct LepOpening
 {
 	LepFolder *folder;
 	LepArena *arena;
+	int wanted; /* LepTask or LEP_TASK_DEFAULT */
 	const LepStop *stop;
 	LepError *err;
 	LepSource *s;
 	LepDesc *desc;
-	LepStModules *st; /* NULL: no modules.json */
+	LepStModules *st; /* NULL: no modules.json, or not for this task */
 	const LepFamily *family;
 	const char *dir;	 /* the transformer's folder, with '/' at its end, or "" */
 	const char **labels; /* [desc->n_labels] */
@@ -30,6 +31,9 @@ LepStatus lep_opening_no_memory(const LepOpening *o);
 
 /* Path of one of the transformer's files. */
 const char *lep_opening_path(const LepOpening *o, char path[LEP_OPENING_PATH], const char *name);
+
+/* Does sentence-transformers say how texts are prepared? */
+bool lep_opening_sentences(const LepOpening *o);
 
 /* Read the tokenizer, the limit of a text's length and the prompt's tokens. */
 LepStatus lep_opening_tokenizer(LepOpening *o);

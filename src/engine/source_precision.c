@@ -334,6 +334,9 @@ slot_letter(const Reading *r, uint32_t number)
 		if (t != NULL && slot->store == LEP_STORE_TABLE && scheme == LEP_SCHEME_F32 &&
 			t->type <= LEP_TENSOR_BF16)
 			scheme = (LepScheme) t->type;
+		/* A decoder that shares a narrow table reads it as f32. */
+		if (slot->store == LEP_STORE_LINEAR && !lep_scheme_for_linear(scheme))
+			scheme = LEP_SCHEME_F32;
 	}
 	return lep_scheme_letter(scheme);
 }

@@ -51,7 +51,7 @@ format_shape(char *dst, size_t size, const uint64_t *dims, uint32_t n_dims)
 static LepStatus
 missing(const LepSource *source, const LepTensorSet *set, const char *name, LepError *err)
 {
-	lep_error(err, LEP_MISSING, "tensor \"%s\" is missing", name);
+	lep_error(err, LEP_MISSING, "tensor \"%.*s\" is missing", (int) strcspn(name, "|"), name);
 	if (lep_tensor_count(set) > 0)
 		lep_error_detail(err, "It is not in file \"%s\"%s.",
 						 source->folder->files[lep_tensor_at(set, 0)->file].path,
@@ -62,12 +62,12 @@ missing(const LepSource *source, const LepTensorSet *set, const char *name, LepE
 	return LEP_MISSING;
 }
 
-/* Find a tensor. */
-const LepTensor *
-lep_source_find(const LepSource *source, const LepTensorSet *set, const char *name)
+/* Find a tensor of one name, with or without the prefix. */
+static const LepTensor *
+find_prefixed(const LepSource *source, const LepTensorSet *set, const char *name)
 {
 	const LepTensor *t = NULL;
-	char full[NAME_SIZE];
+	char full[NAME_SIZE + sizeof(source->prefix)];
 
 	if (set == source->tensors && source->prefix[0] != '\0')
 	{
@@ -75,6 +75,24 @@ lep_source_find(const LepSource *source, const LepTensorSet *set, const char *na
 		t = find_either(set, full);
 	}
 	return t != NULL ? t : find_either(set, name);
+}
+
+/* Find a tensor: the first that is there of the names, which '|' parts. */
+const LepTensor *
+lep_source_find(const LepSource *source, const LepTensorSet *set, const char *name)
+{
+	const LepTensor *t = NULL;
+	char one[NAME_SIZE];
+
+	while (t == NULL && *name != '\0')
+	{
+		int len = (int) strcspn(name, "|");
+
+		snprintf(one, sizeof(one), "%.*s", len, name);
+		t = find_prefixed(source, set, one);
+		name += len + (name[len] == '|');
+	}
+	return t;
 }
 
 /* How a tensor is stored. */

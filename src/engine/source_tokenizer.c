@@ -91,7 +91,7 @@ choose_max_tokens(LepOpening *o, int64_t tokenizer_max, const LepTokenizer *tok)
 	int64_t max = tokenizer_max;
 	size_t n_special = lep_tokenizer_special_count(tok);
 
-	if (o->desc->task == LEP_TASK_EMBED && o->st != NULL)
+	if (lep_opening_sentences(o))
 	{
 		if (o->st->call_max_length > 0)
 			max = o->st->call_max_length;
@@ -100,8 +100,8 @@ choose_max_tokens(LepOpening *o, int64_t tokenizer_max, const LepTokenizer *tok)
 		else if (o->st->max_seq_length > 0)
 			max = o->st->max_seq_length;
 	}
-	if (max > o->desc->n_positions)
-		max = o->desc->n_positions;
+	if (max > lep_desc_places(o->desc))
+		max = lep_desc_places(o->desc);
 	if ((uint64_t) max < n_special || max < 1)
 	{
 		lep_error(o->err, LEP_BAD_FILE, "maximal length of a text is too small");
@@ -126,7 +126,8 @@ try_tokenizer(LepOpening *o, const LepTokenizer *tok, LepTokenScratch *scratch)
 
 	for (size_t i = 0; status == LEP_OK && i < tokens.n; i++)
 	{
-		if (tokens.types[i] >= 0 && (uint32_t) tokens.types[i] < o->desc->n_types)
+		if (o->desc->n_types == 0 ||
+			(tokens.types[i] >= 0 && (uint32_t) tokens.types[i] < o->desc->n_types))
 			continue;
 		lep_error(o->err, LEP_BAD_FILE, "tokenizer and model do not fit together");
 		lep_error_detail(o->err, "The post-processor gives type id %d; \"type_vocab_size\" is %u.",
@@ -232,7 +233,7 @@ lep_opening_tokenizer(LepOpening *o)
 	LepTokenizer tok;
 	LepStatus status;
 
-	o->desc->lower_first = o->st != NULL && o->desc->task == LEP_TASK_EMBED && o->st->lower_first;
+	o->desc->lower_first = lep_opening_sentences(o) && o->st->lower_first;
 	status = build_tokenizer(o, &limits);
 	if (status == LEP_OK)
 		status = lep_tokenizer_open(o->s->tokenizer, o->s->tokenizer_size, &tok, o->err);

@@ -301,6 +301,61 @@ read_module(const Place *p, const LepStEntry *entry, LepModule *m, bool *skip)
 	return LEP_UNSUPPORTED;
 }
 
+/* Read SpladePooling's keys. */
+static LepStatus
+read_sparse(const Place *p, json_t *config, LepDesc *desc)
+{
+	static const char *const known[] = {"activation_function",		"chunk_size",
+										"embedding_dimension",		"pooling_strategy",
+										"word_embedding_dimension", NULL};
+	const char *pooling;
+	const char *act;
+	LepStatus status = lep_st_check_keys(config, p->file, known, p->err);
+
+	if (status == LEP_OK)
+		status =
+			lep_json_string(config, p->file, "pooling_strategy", false, "max", &pooling, p->err);
+	if (status == LEP_OK)
+		status =
+			lep_json_string(config, p->file, "activation_function", false, "relu", &act, p->err);
+	if (status != LEP_OK)
+		return status;
+	if (strcmp(pooling, "max") != 0 && strcmp(pooling, "sum") != 0)
+		return lep_st_unsupported(p->file, "pooling_strategy", "\"max\" or \"sum\"", p->err);
+	if (strcmp(act, "relu") != 0 && strcmp(act, "log1p_relu") != 0)
+		return lep_st_unsupported(p->file, "activation_function", "\"relu\" or \"log1p_relu\"",
+								  p->err);
+	desc->sparse = strcmp(pooling, "max") == 0 ? LEP_SPARSE_MAX : LEP_SPARSE_SUM;
+	desc->sparse_logs = strcmp(act, "relu") == 0 ? 1 : 2;
+	return LEP_OK;
+}
+
+/* Read the settings of SpladePooling. */
+LepStatus
+lep_st_sparse(LepFolder *folder, LepArena *arena, const LepStModules *st, LepDesc *desc,
+			  LepError *err)
+{
+	char file[LEP_NAME_MAX + 16];
+	Place place = {folder, arena, file, err};
+	json_t *config = NULL;
+	LepStatus status;
+
+	if (st->n_entries > 2)
+	{
+		lep_error(err, LEP_UNSUPPORTED, "module \"%s\" is not supported in this place",
+				  st->entries[2].type);
+		lep_error_detail(err, "File \"modules.json\" lists it behind \"SpladePooling\".");
+		return LEP_UNSUPPORTED;
+	}
+	snprintf(file, sizeof(file), "%sconfig.json", st->entries[1].path);
+	status = lep_folder_json(folder, file, arena, &config, err);
+	if (status == LEP_OK)
+		status = read_sparse(&place, config, desc);
+	desc->sparse_most = st->sparse_most;
+	lep_json_free(config);
+	return status;
+}
+
 /* Read the modules behind the transformer. */
 LepStatus
 lep_st_modules(LepFolder *folder, LepArena *arena, const LepStModules *st, LepDesc *desc,

@@ -30,6 +30,8 @@ typedef struct LepStModules
 	int64_t model_max_length; /* given for the tokenizer; 0 = not */
 	int64_t call_max_length;  /* given for each call; 0 = not */
 	bool lower_first;
+	uint32_t sparse_most; /* "max_active_dims", 0 = none */
+	bool sparse;		  /* SpladePooling stands behind the transformer, which gives logits */
 } LepStModules;
 
 /* Read modules.json, config_sentence_transformers.json and the transformer's settings. */
@@ -38,6 +40,10 @@ LepStatus lep_st_open(LepFolder *folder, LepArena *arena, LepStModules **st, Lep
 /* Read the other modules' settings into desc, whose hidden size is set. */
 LepStatus lep_st_modules(LepFolder *folder, LepArena *arena, const LepStModules *st, LepDesc *desc,
 						 LepError *err);
+
+/* Read the settings of SpladePooling into desc; st->sparse is set. */
+LepStatus lep_st_sparse(LepFolder *folder, LepArena *arena, const LepStModules *st, LepDesc *desc,
+						LepError *err);
 
 /* Read and parse the JSON object in a file of the folder; free it with lep_json_free. */
 struct json_t;

@@ -241,6 +241,7 @@ read_model_config(LepFolder *folder, LepArena *arena, LepStModules *st, LepError
 	const char *file = "config_sentence_transformers.json";
 	const char *type;
 	int64_t truncate;
+	int64_t most;
 	json_t *json;
 	LepStatus status;
 
@@ -260,6 +261,10 @@ read_model_config(LepFolder *folder, LepArena *arena, LepStModules *st, LepError
 		status = lep_json_int(json, file, "truncate_dim", false, 0, 1, INT32_MAX, &truncate, err);
 	if (status == LEP_OK)
 		st->truncate_dim = (uint32_t) truncate;
+	if (status == LEP_OK)
+		status = lep_json_int(json, file, "max_active_dims", false, 0, 1, INT32_MAX, &most, err);
+	if (status == LEP_OK)
+		st->sparse_most = (uint32_t) most;
 	lep_json_free(json);
 	return status;
 }
@@ -304,7 +309,7 @@ read_arguments(const json_t *config, const char *file, LepStModules *st, LepErro
 
 /* Accept modality_config and module_output_name only as every text encoder has them. */
 static LepStatus
-check_modality(const json_t *config, const char *file, LepError *err)
+check_modality(const json_t *config, const char *file, bool sparse, LepError *err)
 {
 	const json_t *modalities = json_object_get(config, "modality_config");
 	const json_t *text = json_object_get(modalities, "text");
@@ -327,9 +332,12 @@ check_modality(const json_t *config, const char *file, LepError *err)
 			lep_json_string(config, file, "module_output_name", true, NULL, &module_output, err);
 	if (status != LEP_OK)
 		return status;
-	if (strcmp(method, "forward") != 0 || strcmp(output, "last_hidden_state") != 0)
+	if (strcmp(method, "forward") != 0 ||
+		strcmp(output, sparse ? "logits" : "last_hidden_state") != 0)
 		return lep_st_unsupported(file, "modality_config",
-								  "the output \"last_hidden_state\" of \"forward\"", err);
+								  sparse ? "the output \"logits\" of \"forward\""
+										 : "the output \"last_hidden_state\" of \"forward\"",
+								  err);
 	if (strcmp(module_output, "token_embeddings") != 0)
 		return lep_st_unsupported(file, "module_output_name", "\"token_embeddings\"", err);
 	return LEP_OK;
@@ -387,6 +395,8 @@ read_transformer_keys(json_t *config, const char *file, LepStModules *st, LepErr
 										"transformer_task",
 										"unpad_inputs",
 										NULL};
+	const char *usual =
+		strcmp(st->entries[0].type, "MLMTransformer") == 0 ? "fill-mask" : "feature-extraction";
 	const char *task;
 	const char *tokenizer;
 	LepStatus status = lep_st_check_keys(config, file, known, err);
@@ -397,10 +407,10 @@ read_transformer_keys(json_t *config, const char *file, LepStModules *st, LepErr
 	if (status == LEP_OK)
 		status = lep_json_bool(config, file, "do_lower_case", false, false, &st->lower_first, err);
 	if (status == LEP_OK)
-		status = lep_json_string(config, file, "transformer_task", false, "feature-extraction",
-								 &task, err);
-	if (status == LEP_OK && strcmp(task, "feature-extraction") != 0)
-		status = lep_st_unsupported(file, "transformer_task", "\"feature-extraction\"", err);
+		status = lep_json_string(config, file, "transformer_task", false, usual, &task, err);
+	if (status == LEP_OK && strcmp(task, st->sparse ? "fill-mask" : "feature-extraction") != 0)
+		status = lep_st_unsupported(file, "transformer_task",
+									st->sparse ? "\"fill-mask\"" : "\"feature-extraction\"", err);
 	if (status == LEP_OK)
 		status =
 			lep_json_string(config, file, "tokenizer_name_or_path", false, NULL, &tokenizer, err);
@@ -408,7 +418,7 @@ read_transformer_keys(json_t *config, const char *file, LepStModules *st, LepErr
 		status = lep_st_unsupported(file, "tokenizer_name_or_path",
 									"the tokenizer in the model's folder", err);
 	if (status == LEP_OK)
-		status = check_modality(config, file, err);
+		status = check_modality(config, file, st->sparse, err);
 	if (status == LEP_OK)
 		status = read_processing(config, file, st, err);
 	if (status == LEP_OK)
@@ -449,6 +459,22 @@ read_transformer(LepFolder *folder, LepArena *arena, LepStModules *st, LepError 
 	return LEP_OK;
 }
 
+/* Check the first module; learn whether SpladePooling stands behind it. */
+static LepStatus
+check_first(LepStModules *st, const char *file, LepError *err)
+{
+	char quoted[LEP_QUOTE_SIZE];
+	const char *type = st->entries[0].type;
+
+	st->sparse = st->n_entries > 1 && strcmp(st->entries[1].type, "SpladePooling") == 0;
+	if (strcmp(type, "Transformer") == 0 || (st->sparse && strcmp(type, "MLMTransformer") == 0))
+		return LEP_OK;
+	lep_error(err, LEP_UNSUPPORTED, "module \"%s\" is not supported",
+			  lep_error_quote(quoted, sizeof(quoted), type, strlen(type)));
+	lep_error_detail(err, "File \"%s\" starts with it, expected \"Transformer\".", file);
+	return LEP_UNSUPPORTED;
+}
+
 /* Read what sentence-transformers says about the folder. */
 LepStatus
 lep_st_open(LepFolder *folder, LepArena *arena, LepStModules **st, LepError *err)
@@ -474,19 +500,12 @@ lep_st_open(LepFolder *folder, LepArena *arena, LepStModules **st, LepError *err
 	if (status != LEP_OK)
 		return status;
 	status = read_model_config(folder, arena, new, err);
-	if (status == LEP_OK && strcmp(new->model_type, "SentenceTransformer") == 0)
+	if (status == LEP_OK && (strcmp(new->model_type, "SentenceTransformer") == 0 ||
+							 strcmp(new->model_type, "SparseEncoder") == 0))
 	{
 		status = read_entries(json, arena, new, err);
-		if (status == LEP_OK && strcmp(new->entries[0].type, "Transformer") != 0)
-		{
-			char quoted[LEP_QUOTE_SIZE];
-
-			lep_error_quote(quoted, sizeof(quoted), new->entries[0].type,
-							strlen(new->entries[0].type));
-			lep_error(err, LEP_UNSUPPORTED, "module \"%s\" is not supported", quoted);
-			lep_error_detail(err, "File \"%s\" starts with it, expected \"Transformer\".", file);
-			status = LEP_UNSUPPORTED;
-		}
+		if (status == LEP_OK)
+			status = check_first(new, file, err);
 		if (status == LEP_OK)
 			status = read_transformer(folder, arena, new, err);
 	}

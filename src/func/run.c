@@ -133,7 +133,7 @@ run_batch(FuncRun *run)
 {
 	const LepModel *model = run->model->model;
 	const StoreHead *head = run->model->head;
-	LepBatch batch = {run->n_texts, run->n_tokens, run->ids, run->types, run->starts};
+	LepBatch batch = {run->n_texts, run->n_tokens, run->ids, run->types, run->starts, NULL, 0};
 	float *rows = run->out + run->first * run->width;
 	LepError err = {0};
 	instr_time start, end;

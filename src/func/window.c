@@ -367,7 +367,8 @@ run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first,
 	LepBatch batch = {.n_texts = end - first,
 					  .ids = buffers->ids,
 					  .types = buffers->types,
-					  .starts = buffers->starts};
+					  .starts = buffers->starts,
+					  .picks = buffers->picks};
 	size_t n_picks = 0;
 	float *out = e->out + row * e->width;
 	LepError err = {0};
@@ -389,6 +390,7 @@ run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first,
 		row += s->n_rows;
 	}
 	buffers->starts[end - first] = batch.n_tokens;
+	batch.n_picks = n_picks;
 	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n, out, &err);
 	INSTR_TIME_SET_CURRENT(to);
 	INSTR_TIME_SUBTRACT(to, from);

@@ -46,7 +46,7 @@ Oid store_model_relation = InvalidOid;
 const char *
 store_task_name(LepTask task)
 {
-	return task == LEP_TASK_EMBED ? "embed" : "classify";
+	return lep_task_name(task);
 }
 
 /* Raise that the extension is not there */
@@ -176,11 +176,16 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 	text_to_cstring_buffer(DatumGetTextPP(row_column(tuple, COLUMN_PRECISION, desc)),
 						   row->precision, sizeof(row->precision));
 	task = DatumGetTextPP(row_column(tuple, COLUMN_TASK, desc));
-	if (VARSIZE_ANY_EXHDR(task) == 5 && memcmp(VARDATA_ANY(task), "embed", 5) == 0)
-		row->task = LEP_TASK_EMBED;
-	else if (VARSIZE_ANY_EXHDR(task) == 8 && memcmp(VARDATA_ANY(task), "classify", 8) == 0)
-		row->task = LEP_TASK_CLASSIFY;
-	else
+	row->task = LEP_TASK_COUNT;
+	for (int i = 0; i < LEP_TASK_COUNT; i++)
+	{
+		const char *known = lep_task_name((LepTask) i);
+
+		if (VARSIZE_ANY_EXHDR(task) == strlen(known) &&
+			memcmp(VARDATA_ANY(task), known, strlen(known)) == 0)
+			row->task = (LepTask) i;
+	}
+	if (row->task == LEP_TASK_COUNT)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" serves a task that this version of lepton does not know",

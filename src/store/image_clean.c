@@ -79,7 +79,7 @@ other_version(const char *digits)
 	char layout[LEP_LAYOUT_MAX];
 	size_t len;
 
-	lep_image_layout(lepton_kernels(), layout);
+	lep_image_layout(lepton_kernels(), LEP_TASK_EMBED, layout);
 	len = strcspn(layout, "-") + 1;
 	return strncmp(digits + STORE_HASH_DIGITS + 1, layout, len) != 0;
 }

@@ -55,15 +55,15 @@ typedef struct Writer
 	uint64 first_difference;
 } Writer;
 
-/* Path of the image of a hash for some kernels; dst[MAXPGPATH] */
+/* Path of the image of a model for its task and some kernels; dst[MAXPGPATH] */
 static void
-image_path(const uint8 *hash, const LepKernels *kernels, char *dst)
+image_path(const StoreRow *row, const LepKernels *kernels, char *dst)
 {
 	char digits[STORE_HASH_DIGITS + 1];
 	char layout[LEP_LAYOUT_MAX];
 
-	store_hash_digits(hash, digits);
-	lep_image_layout(kernels, layout);
+	store_hash_digits(row->hash, digits);
+	lep_image_layout(kernels, row->task, layout);
 	snprintf(dst, MAXPGPATH, "%s/" STORE_FILE_PREFIX "%s.%s", DatabasePath, digits, layout);
 }
 
@@ -130,9 +130,9 @@ open_file(const char *path, const StoreRow *row, const LepKernels *kernels, Memo
 	if (state != FILE_USABLE)
 		return state;
 	status = lep_image_open(image->base, image->length, row->hash, kernels, arena, model, err);
-	if (status == LEP_OK)
+	if (status == LEP_OK && model->view.desc->task == row->task)
 		return FILE_USABLE;
-	if (status != LEP_BAD_IMAGE)
+	if (status != LEP_OK && status != LEP_BAD_IMAGE)
 		lepton_raise(status, err);
 	lep_arena_free(arena);
 	return FILE_DAMAGED;
@@ -238,7 +238,8 @@ store_source_open(const StoreRow *row, LepArena *arena)
 	LepError err;
 
 	store_chunks_verify(chunks, row);
-	lepton_check(lep_source_open(store_chunks_folder(chunks), arena, &source, lepton_stop(), &err),
+	lepton_check(lep_source_open(store_chunks_folder(chunks), arena, (int) row->task, &source,
+								 lepton_stop(), &err),
 				 &err);
 	return source;
 }
@@ -443,7 +444,7 @@ store_image_open(const StoreRow *row, const LepKernels *kernels, MemoryContext c
 	uint64 key;
 	int workers;
 
-	image_path(row->hash, kernels, path);
+	image_path(row, kernels, path);
 	state = open_file(path, row, kernels, context, arena, image, model, &err);
 	if (state == FILE_USABLE)
 		return;
@@ -477,7 +478,7 @@ store_image_verify(const StoreRow *row, const LepKernels *kernels)
 	char path[MAXPGPATH];
 	LepError err;
 
-	image_path(row->hash, kernels, path);
+	image_path(row, kernels, path);
 	lep_arena_init(&arena, &allocator, 0);
 	source = store_source_open(row, &arena);
 	switch (map_file(path, work, &image))

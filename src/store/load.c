@@ -175,7 +175,8 @@ check_folder(LepFolder *folder, Checked *checked)
 
 	checked->allocator = lepton_allocator(CurrentMemoryContext);
 	lep_arena_init(&checked->arena, &checked->allocator, 0);
-	lepton_check(lep_source_open(folder, &checked->arena, &checked->source, lepton_stop(), &err),
+	lepton_check(lep_source_open(folder, &checked->arena, LEP_TASK_DEFAULT, &checked->source,
+								 lepton_stop(), &err),
 				 &err);
 	lepton_check(
 		lep_graph_build(&checked->source->view, lepton_kernels(), &checked->arena, &graph, &err),

@@ -102,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	folder.n_files = mix.n;
 	lep_arena_init(&arena, &lep_malloc_allocator, 256 << 20);
-	if (lep_source_open(&folder, &arena, &source, NULL, &err) == LEP_OK)
+	if (lep_source_open(&folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) == LEP_OK)
 	{
 		const LepDesc *desc = source->view.desc;
 

@@ -47,7 +47,7 @@ run(const LepModel *model)
 	const LepDesc *desc = model->view.desc;
 	const int32_t ids[] = {0, (int32_t) desc->vocab - 1, 0};
 	const uint32_t starts[] = {0, desc->n_positions < 3 ? 1 : 3};
-	LepBatch batch = {1, starts[1], ids, NULL, starts};
+	LepBatch batch = {1, starts[1], ids, NULL, starts, NULL, 0};
 	uint64_t flops = (uint64_t) desc->n_layers * desc->hidden * (desc->hidden + desc->intermediate);
 	size_t size = lep_graph_arena_size(model->graph, batch.n_tokens, 1, batch.n_tokens);
 	float *out = malloc(lep_desc_width(desc) * sizeof(float));
@@ -176,7 +176,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		LepArena arena;
 
 		lep_arena_init(&arena, &lep_malloc_allocator, 0);
-		if (lep_source_open(&m->folder, &arena, &source, NULL, &err) != LEP_OK ||
+		if (lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) != LEP_OK ||
 			lep_image_write(source, lep_kernels_choose("portable"), hash, &lep_malloc_allocator,
 							&sink, NULL, &err) != LEP_OK)
 			abort();

@@ -163,7 +163,7 @@ main(int argc, char **argv)
 	}
 	options.precision = argv[at + 2];
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	must(lep_source_open(&dir.folder, &arena, &source, NULL, &err), &err);
+	must(lep_source_open(&dir.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err), &err);
 	read_sample(source, argc - at > 3 ? argv[at + 3] : NULL, &tokens);
 	sample = (LepCompressSample){tokens.n_texts, tokens.n_tokens, tokens.ids, tokens.starts};
 	start = now();

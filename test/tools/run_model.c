@@ -1,11 +1,13 @@
 /*
- * run_model.c: runs a model folder without a server: texts in, embeddings or
- * logits out; measures the bare engine.  It owns no arithmetic.
+ * run_model.c: runs a model folder without a server: texts in, embeddings, logits or sparse
+ * weights out, one row a line; measures the bare engine.  It owns no arithmetic.
  *
  *		run_model [options] FOLDER < texts
  *			--isa NAME			kernels, as in lepton.cpu_isa (auto)
  *			--batch-tokens N	tokens of a batch (1024)
  *			--max-tokens N		cut texts shorter than the model does
+ *			--task NAME			the task wanted, as in lep_task_name (the folder's own); of a
+ *								masked language model the logits of every token
  *			--null				texts end with NUL instead of a newline
  *			--graph				print the graph instead
  *			--bench SECONDS		print speed instead of values
@@ -26,6 +28,7 @@ typedef struct Options
 	const char *folder, *isa;
 	size_t batch_tokens, max_tokens;
 	double bench;
+	int task;
 	bool null, graph;
 } Options;
 
@@ -40,7 +43,8 @@ typedef struct Memory
 typedef struct Text
 {
 	int32_t *ids, *types;
-	size_t n, number;
+	float *out; /* [n_rows, width] */
+	size_t n, number, n_rows;
 } Text;
 
 /* Stop with a message when a call failed. */
@@ -97,8 +101,13 @@ open_model(const Options *options, const LepKernels *kernels, LepArena *arena, L
 	}
 	lep_arena_init(&source_arena, &lep_malloc_allocator, 0);
 	start = now();
-	must(lep_source_open(&dir.folder, &source_arena, &source, NULL, &err), &err);
-	fprintf(stderr, "folder read in %.1f ms\n", 1e3 * (now() - start));
+	must(lep_source_open(&dir.folder, &source_arena, options->task, &source, NULL, &err), &err);
+	fprintf(stderr, "folder read in %.1f ms, task %s of", 1e3 * (now() - start),
+			lep_task_name((LepTask) source->view.desc->task));
+	for (int task = 0; task < LEP_TASK_COUNT; task++)
+		if ((source->tasks >> task & 1) != 0)
+			fprintf(stderr, " %s", lep_task_name((LepTask) task));
+	fprintf(stderr, "\n");
 	must(lep_image_size(source, kernels, &size, &err), &err);
 	memory.bytes = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
 	start = now();
@@ -140,6 +149,7 @@ read_texts(const Options *options, const LepModel *model, size_t *n_texts)
 		if (*n_texts == room)
 			texts = realloc(texts, (room = room * 2 + 1024) * sizeof(Text));
 		text = &texts[*n_texts];
+		text->out = NULL;
 		text->n = tokens.n;
 		if (options->max_tokens > 1 && text->n > options->max_tokens)
 			text->n = options->max_tokens;
@@ -170,10 +180,30 @@ shorter(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* Run all texts in batches; out[n_texts, width] by number.  Returns seconds. */
+/* Pack texts[n] into a batch; of a masked language model every token is picked. */
+static LepBatch
+pack_batch(const Text *texts, size_t n, size_t n_tokens)
+{
+	int32_t *ids = malloc(n_tokens * sizeof(int32_t));
+	int32_t *types = malloc(n_tokens * sizeof(int32_t));
+	uint32_t *starts = malloc((n + 1) * sizeof(uint32_t));
+	uint32_t *picks = malloc(n_tokens * sizeof(uint32_t));
+
+	starts[0] = 0;
+	for (size_t i = 0; i < n; i++)
+	{
+		memcpy(ids + starts[i], texts[i].ids, texts[i].n * sizeof(int32_t));
+		memcpy(types + starts[i], texts[i].types, texts[i].n * sizeof(int32_t));
+		starts[i + 1] = starts[i] + (uint32_t) texts[i].n;
+	}
+	for (size_t i = 0; i < n_tokens; i++)
+		picks[i] = (uint32_t) i;
+	return (LepBatch){n, n_tokens, ids, types, starts, picks, n_tokens};
+}
+
+/* Run all texts in batches; each text gets its rows.  Returns seconds. */
 static double
-run_all(const Options *options, const LepModel *model, const Text *texts, size_t n_texts,
-		float *out)
+run_all(const Options *options, const LepModel *model, Text *texts, size_t n_texts)
 {
 	size_t width = lep_desc_width(model->view.desc);
 	size_t room = options->batch_tokens;
@@ -188,10 +218,8 @@ run_all(const Options *options, const LepModel *model, const Text *texts, size_t
 		size_t n_tokens = 0;
 		size_t longest = 0;
 		size_t size;
-		int32_t *ids;
-		int32_t *types;
-		uint32_t *starts;
 		float *values;
+		float *at;
 		LepBatch batch;
 
 		while (first + n < n_texts && (n == 0 || n_tokens + texts[first + n].n <= room))
@@ -199,18 +227,8 @@ run_all(const Options *options, const LepModel *model, const Text *texts, size_t
 			longest = texts[first + n].n > longest ? texts[first + n].n : longest;
 			n_tokens += texts[first + n++].n;
 		}
-		ids = malloc(n_tokens * sizeof(int32_t));
-		types = malloc(n_tokens * sizeof(int32_t));
-		starts = malloc((n + 1) * sizeof(uint32_t));
-		values = malloc(n * width * sizeof(float));
-		starts[0] = 0;
-		for (size_t i = 0; i < n; i++)
-		{
-			memcpy(ids + starts[i], texts[first + i].ids, texts[first + i].n * sizeof(int32_t));
-			memcpy(types + starts[i], texts[first + i].types, texts[first + i].n * sizeof(int32_t));
-			starts[i + 1] = starts[i] + (uint32_t) texts[first + i].n;
-		}
-		batch = (LepBatch){n, n_tokens, ids, types, starts};
+		batch = pack_batch(texts + first, n, n_tokens);
+		values = malloc(lep_graph_out_rows(model->graph, &batch) * width * sizeof(float));
 		size = lep_graph_arena_size(model->graph, n_tokens, n, longest);
 		if (size > arena_size)
 		{
@@ -219,12 +237,19 @@ run_all(const Options *options, const LepModel *model, const Text *texts, size_t
 			arena_size = size;
 		}
 		must(lep_graph_run(model->graph, &batch, arena, arena_size, values, NULL, &err), &err);
-		for (size_t i = 0; i < n; i++)
-			memcpy(out + texts[first + i].number * width, values + i * width,
-				   width * sizeof(float));
-		free(ids);
-		free(types);
-		free(starts);
+		at = values;
+		for (size_t i = first; i < first + n; i++)
+		{
+			texts[i].n_rows = lep_graph_out_rows(model->graph, &batch) == n ? 1 : texts[i].n;
+			free(texts[i].out);
+			texts[i].out = malloc(texts[i].n_rows * width * sizeof(float));
+			memcpy(texts[i].out, at, texts[i].n_rows * width * sizeof(float));
+			at += texts[i].n_rows * width;
+		}
+		free((void *) batch.ids);
+		free((void *) batch.types);
+		free((void *) batch.starts);
+		free((void *) batch.picks);
 		free(values);
 		first += n;
 	}
@@ -275,7 +300,7 @@ gemm_speed(const LepKernels *kernels, const LepDesc *desc)
 
 /* Repeat all texts for some seconds and print the median and best speed. */
 static void
-bench(const Options *options, const LepModel *model, const Text *texts, size_t n_texts, float *out)
+bench(const Options *options, const LepModel *model, Text *texts, size_t n_texts)
 {
 	const LepDesc *desc = model->view.desc;
 	double h = desc->hidden;
@@ -296,7 +321,7 @@ bench(const Options *options, const LepModel *model, const Text *texts, size_t n
 	}
 	while (n < 1000 && (n < 3 || now() - start < options->bench))
 	{
-		double t = run_all(options, model, texts, n_texts, out);
+		double t = run_all(options, model, texts, n_texts);
 		size_t at = n++;
 
 		for (; at > 0 && times[at - 1] > t; at--)
@@ -324,11 +349,41 @@ print_graph(const LepGraph *graph)
 	}
 }
 
+/* The task of a name; it ends the program where there is none. */
+static int
+find_task(const char *name)
+{
+	for (int task = 0; task < LEP_TASK_COUNT; task++)
+		if (strcmp(lep_task_name((LepTask) task), name) == 0)
+			return task;
+	fprintf(stderr, "run_model: task \"%s\" is not known\n", name);
+	exit(2);
+}
+
+/* Order texts by number. */
+static int
+earlier(const void *a, const void *b)
+{
+	const Text *x = a;
+	const Text *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Print every row of every text. */
+static void
+print_rows(const Text *texts, size_t n_texts, size_t width)
+{
+	for (size_t i = 0; i < n_texts; i++)
+		for (size_t j = 0; j < texts[i].n_rows * width; j++)
+			printf("%.9g%c", (double) texts[i].out[j], (j + 1) % width != 0 ? ' ' : '\n');
+}
+
 /* Read the command line. */
 static Options
 read_options(int argc, char **argv)
 {
-	Options options = {NULL, "auto", 1024, 0, 0, false, false};
+	Options options = {NULL, "auto", 1024, 0, 0, LEP_TASK_DEFAULT, false, false};
 
 	for (int i = 1; i < argc; i++)
 	{
@@ -342,6 +397,8 @@ read_options(int argc, char **argv)
 			options.max_tokens = strtoul(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "--bench") == 0 && more)
 			options.bench = strtod(argv[++i], NULL);
+		else if (strcmp(argv[i], "--task") == 0 && more)
+			options.task = find_task(argv[++i]);
 		else if (strcmp(argv[i], "--null") == 0)
 			options.null = true;
 		else if (strcmp(argv[i], "--graph") == 0)
@@ -353,8 +410,9 @@ read_options(int argc, char **argv)
 	}
 	if (options.folder == NULL || options.folder[0] == '\0')
 	{
-		fprintf(stderr, "usage: run_model [--isa NAME] [--batch-tokens N] [--max-tokens N] "
-						"[--null] [--graph] [--bench SECONDS] FOLDER < texts\n");
+		fprintf(stderr,
+				"usage: run_model [--isa NAME] [--batch-tokens N] [--max-tokens N] [--task NAME] "
+				"[--null] [--graph] [--bench SECONDS] FOLDER < texts\n");
 		exit(2);
 	}
 	return options;
@@ -369,9 +427,7 @@ main(int argc, char **argv)
 	LepModel model;
 	Text *texts;
 	size_t n_texts;
-	size_t width;
 	char why[256] = "";
-	float *out;
 
 	if (strcmp(options.isa, "blas") == 0 && !lep_blas_load(why, sizeof(why)))
 		fprintf(stderr, "run_model: %s\n", why);
@@ -389,18 +445,15 @@ main(int argc, char **argv)
 		return 0;
 	}
 	texts = read_texts(&options, &model, &n_texts);
-	width = lep_desc_width(model.view.desc);
-	out = malloc(n_texts * width * sizeof(float) + 1);
 	qsort(texts, n_texts, sizeof(Text), shorter);
 	if (options.bench > 0)
 	{
 		fprintf(stderr, "kernels: %s\n", kernels->isa);
-		bench(&options, &model, texts, n_texts, out);
+		bench(&options, &model, texts, n_texts);
 		return 0;
 	}
-	run_all(&options, &model, texts, n_texts, out);
-	for (size_t i = 0; i < n_texts; i++)
-		for (size_t j = 0; j < width; j++)
-			printf("%.9g%c", (double) out[i * width + j], j + 1 < width ? ' ' : '\n');
+	run_all(&options, &model, texts, n_texts);
+	qsort(texts, n_texts, sizeof(Text), earlier);
+	print_rows(texts, n_texts, lep_desc_width(model.view.desc));
 	return 0;
 }

@@ -64,7 +64,7 @@ write_image(TinyModel *m, const LepKernels *kernels, const LepAllocator *allocat
 
 	memset(o, 0, sizeof(*o));
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	status = lep_source_open(&m->folder, &arena, &source, NULL, err);
+	status = lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, err);
 	if (status == LEP_OK)
 		status = lep_image_size(source, kernels, &size, err);
 	if (status == LEP_OK)
@@ -173,8 +173,13 @@ run_texts(const Opened *o, const Batch *b, size_t first, size_t end, float *out,
 		  const LepStop *stop, LepError *err)
 {
 	uint32_t starts[MAX_TEXTS + 1];
-	LepBatch batch = {end - first, b->starts[end] - b->starts[first], b->ids + b->starts[first],
-					  b->types + b->starts[first], starts};
+	LepBatch batch = {end - first,
+					  b->starts[end] - b->starts[first],
+					  b->ids + b->starts[first],
+					  b->types + b->starts[first],
+					  starts,
+					  NULL,
+					  0};
 	size_t longest = 0;
 	size_t size;
 	void *arena;

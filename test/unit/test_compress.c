@@ -440,7 +440,8 @@ run_source(const LepSource *source, const LepCompressSample *sample, LepError *e
 {
 	static const uint8_t hash[LEP_HASH_BYTES];
 	const LepKernels *kernels = lep_kernels_choose("auto");
-	LepBatch batch = {sample->n_texts, sample->n_tokens, sample->ids, NULL, sample->starts};
+	LepBatch batch = {
+		sample->n_texts, sample->n_tokens, sample->ids, NULL, sample->starts, NULL, 0};
 	Memory memory = {NULL, 0};
 	LepSink sink = {write_memory, &memory};
 	float *out = NULL;
@@ -509,8 +510,8 @@ test_folder(const char *path, const char *precision, double expected)
 	float *before = NULL, *after = NULL;
 
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	if (check(dir_folder_open(&dir, path) &&
-				  lep_source_open(&dir.folder, &arena, &source, NULL, &err) == LEP_OK,
+	if (check(dir_folder_open(&dir, path) && lep_source_open(&dir.folder, &arena, LEP_TASK_DEFAULT,
+															 &source, NULL, &err) == LEP_OK,
 			  "%s: %s", path, err.message))
 	{
 		make_sample(source->view.desc, &sample);
@@ -522,7 +523,8 @@ test_folder(const char *path, const char *precision, double expected)
 				  "%s in %s again: %s", path, precision, err.message) &&
 			check(same_folders(result.folder, again.folder), "%s in %s: other bytes", path,
 				  precision) &&
-			check(lep_source_open(result.folder, &arena, &made, NULL, &err) == LEP_OK,
+			check(lep_source_open(result.folder, &arena, LEP_TASK_DEFAULT, &made, NULL, &err) ==
+					  LEP_OK,
 				  "%s in %s does not open: %s %s", path, precision, err.message, err.detail))
 		{
 			size_t width = lep_desc_width(source->view.desc);
@@ -659,7 +661,8 @@ test_disturbances(void)
 
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
 	if (check(dir_folder_open(&dir, "test/data/tiny") &&
-				  lep_source_open(&dir.folder, &arena, &source, NULL, &err) == LEP_OK,
+				  lep_source_open(&dir.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) ==
+					  LEP_OK,
 			  "%s", err.message))
 		for (int kind = 0; kind < 4; kind++)
 		{
@@ -707,7 +710,8 @@ test_refusals(void)
 
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
 	if (check(dir_folder_open(&dir, "test/data/tiny") &&
-				  lep_source_open(&dir.folder, &arena, &source, NULL, &err) == LEP_OK,
+				  lep_source_open(&dir.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) ==
+					  LEP_OK,
 			  "%s", err.message))
 	{
 		make_sample(source->view.desc, &sample);

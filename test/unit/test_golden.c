@@ -51,7 +51,7 @@ open_folder(const char *name, const LepKernels *kernels, Memory *memory, LepAren
 	if (!dir_folder_open(&dir, path))
 		return lep_error(err, LEP_IO, "no folder %s", path);
 	lep_arena_init(&source_arena, &lep_malloc_allocator, 0);
-	status = lep_source_open(&dir.folder, &source_arena, &source, NULL, err);
+	status = lep_source_open(&dir.folder, &source_arena, LEP_TASK_DEFAULT, &source, NULL, err);
 	if (status == LEP_OK)
 		status = lep_image_write(source, kernels, hash, &lep_malloc_allocator, &sink, NULL, err);
 	lep_arena_free(&source_arena);
@@ -68,7 +68,7 @@ run_text(const LepModel *model, LepEncoder *encoder, const char *text, float *ou
 	LepTokens tokens;
 	uint32_t starts[2] = {0, 0};
 	LepStatus status = lep_encode(model, encoder, text, strlen(text), true, &tokens, NULL, err);
-	LepBatch batch = {1, 0, NULL, NULL, starts};
+	LepBatch batch = {1, 0, NULL, NULL, starts, NULL, 0};
 	size_t size;
 	void *arena;
 

@@ -224,7 +224,7 @@ test_bad_input(void)
 		uint32_t none[] = {0};
 		size_t size = lep_graph_arena_size(o.model.graph, 100, 2, 100);
 		void *arena = aligned_alloc(LEP_ALIGN, size);
-		LepBatch batch = {2, 7, b->ids, b->types, starts};
+		LepBatch batch = {2, 7, b->ids, b->types, starts, NULL, 0};
 		int32_t long_ids[65] = {0};
 		uint32_t long_starts[] = {0, 65};
 
@@ -252,13 +252,13 @@ test_bad_input(void)
 		batch.starts = starts;
 		batch.n_tokens = 8;
 		STATUS("tokens behind the last text", LEP_BAD_INPUT);
-		batch = (LepBatch){1, 65, long_ids, NULL, long_starts};
+		batch = (LepBatch){1, 65, long_ids, NULL, long_starts, NULL, 0};
 		STATUS("text beyond the positions", LEP_TOO_LARGE);
 		long_starts[1] = batch.n_tokens = 64;
 		STATUS("longest text, no types", LEP_OK);
 		size = lep_graph_arena_size(o.model.graph, 64, 1, 64) - 1;
 		STATUS("arena one byte short", LEP_NO_MEMORY);
-		batch = (LepBatch){0, 0, NULL, NULL, none};
+		batch = (LepBatch){0, 0, NULL, NULL, none, NULL, 0};
 		size = lep_graph_arena_size(o.model.graph, 0, 0, 0);
 		check(size > 0, "size of an empty batch");
 		STATUS("no texts", LEP_OK);

@@ -50,7 +50,7 @@ make_image(const char *path, const LepKernels *kernels, uint64_t *size, LepError
 	if (!dir_folder_open(&dir, path))
 		return NULL;
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	ok = lep_source_open(&dir.folder, &arena, &source, NULL, err) == LEP_OK &&
+	ok = lep_source_open(&dir.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, err) == LEP_OK &&
 		 lep_image_size(source, kernels, size, err) == LEP_OK;
 	if (ok)
 	{
@@ -74,7 +74,7 @@ run_text(const LepModel *model, LepEncoder *encoder, const char *text, float *ou
 	LepTokens tokens;
 	LepStatus status = lep_encode(model, encoder, text, strlen(text), true, &tokens, NULL, err);
 	uint32_t starts[2] = {0, (uint32_t) tokens.n};
-	LepBatch batch = {1, tokens.n, tokens.ids, tokens.types, starts};
+	LepBatch batch = {1, tokens.n, tokens.ids, tokens.types, starts, NULL, 0};
 	size_t size;
 	void *arena;
 

@@ -288,7 +288,7 @@ static LepStatus
 run_tapped(const Opened *o, const Batch *b, Count *count, float *out, LepError *err)
 {
 	const LepTap tap = {count_rows, count};
-	LepBatch batch = {b->n_texts, b->starts[b->n_texts], b->ids, b->types, b->starts};
+	LepBatch batch = {b->n_texts, b->starts[b->n_texts], b->ids, b->types, b->starts, NULL, 0};
 	size_t size = lep_graph_arena_size(o->model.graph, batch.n_tokens, b->n_texts, 64);
 	void *arena = aligned_alloc(LEP_ALIGN, size);
 	LepStatus status =
@@ -369,8 +369,9 @@ test_read(void)
 		LepError err = {0};
 
 		lep_arena_init(&arena, &lep_malloc_allocator, 0);
-		if (check(lep_source_open(&m->folder, &arena, &source, NULL, &err) == LEP_OK, "%s (%s)",
-				  err.message, err.detail))
+		if (check(lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) ==
+					  LEP_OK,
+				  "%s (%s)", err.message, err.detail))
 		{
 			check(strcmp(source->stored, s == 2	  ? "i4"
 										 : s == 1 ? "f32"
@@ -441,7 +442,7 @@ check_refused(TinyModel *m, const char *what, LepStatus expected, const char *wo
 	LepStatus status;
 
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	status = lep_source_open(&m->folder, &arena, &source, NULL, &err);
+	status = lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err);
 	check(status == expected, "%s: status %d, expected %d: %s (%s)", what, (int) status,
 		  (int) expected, err.message, err.detail);
 	check(status == LEP_OK || strstr(err.message, word) != NULL || strstr(err.detail, word) != NULL,
@@ -555,8 +556,9 @@ test_bad_numbers(void)
 		lep_arena_init(&arena, &lep_malloc_allocator, 0);
 		snprintf(name, sizeof(name), "encoder.layer.1.attention.self.query.weight.%s",
 				 cases[i].suffix);
-		if (check(lep_source_open(&m->folder, &arena, &source, NULL, &err) == LEP_OK, "%s (%s)",
-				  err.message, err.detail))
+		if (check(lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) ==
+					  LEP_OK,
+				  "%s (%s)", err.message, err.detail))
 			t = lep_tensor_find(source->tensors, name);
 		if (check(t != NULL, "no %s", name))
 		{
@@ -655,7 +657,7 @@ test_scarce(void)
 		LepStop stop = {stopper_asks, &stopper};
 
 		lep_arena_init(&arena, &lep_malloc_allocator, 0);
-		status = lep_source_open(&m->folder, &arena, &source, &stop, &err);
+		status = lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, &stop, &err);
 		lep_arena_free(&arena);
 	}
 	check(status == LEP_OK && n > 20, "opening after %zu questions: %s", n, err.message);
@@ -663,7 +665,7 @@ test_scarce(void)
 	for (n = 4096; status == LEP_NO_MEMORY && n < 1u << 24; n += 4096)
 	{
 		lep_arena_init(&arena, &lep_malloc_allocator, n);
-		status = lep_source_open(&m->folder, &arena, &source, NULL, &err);
+		status = lep_source_open(&m->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err);
 		lep_arena_free(&arena);
 	}
 	check(status == LEP_OK, "opening in %zu bytes: %s", n, err.message);

@@ -437,6 +437,7 @@ good_desc(void)
 				 .task = LEP_TASK_EMBED,
 				 .n_layers = 1,
 				 .hidden = 8,
+				 .embedding = 8,
 				 .n_heads = 2,
 				 .intermediate = 16,
 				 .vocab = 12,
@@ -502,9 +503,15 @@ test_desc(void)
 	CHECK_DAMAGE(d.intermediate = 0);
 	CHECK_DAMAGE(d.vocab = 0);
 	CHECK_DAMAGE(d.n_positions = 0);
-	CHECK_DAMAGE(d.n_types = 0);
+	CHECK_DAMAGE(d.n_types = LEP_MAX_VOCAB + 1);
+	CHECK_DAMAGE(d.embedding = 0);
+	CHECK_DAMAGE(d.position_first = 16);
+	CHECK_DAMAGE(d.tied = 2);
+	CHECK_DAMAGE(d.sparse = 2);
+	CHECK_DAMAGE(d.sparse_logs = 1);
 	CHECK_DAMAGE(d.act = LEP_ACT_COUNT);
-	CHECK_DAMAGE(d.task = 2);
+	CHECK_DAMAGE(d.task = LEP_TASK_COUNT);
+	CHECK_DAMAGE(d.task = LEP_TASK_MASK);
 	CHECK_DAMAGE(d.task = LEP_TASK_CLASSIFY);
 	CHECK_DAMAGE(d.n_labels = 1);
 	CHECK_DAMAGE(d.problem = 1);

@@ -20,7 +20,7 @@ open_folder(MemFolder *mem, LepDesc *desc, LepError *err)
 
 	memset(err, 0, sizeof(*err));
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	status = lep_source_open(&mem->folder, &arena, &source, NULL, err);
+	status = lep_source_open(&mem->folder, &arena, LEP_TASK_DEFAULT, &source, NULL, err);
 	check((status == LEP_OK) == (source != NULL), "source and status disagree");
 	if (status == LEP_OK && desc != NULL)
 		*desc = *source->view.desc;
@@ -96,8 +96,8 @@ test_classifier(void)
 
 	tiny_classifier(&mem);
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	if (check(lep_source_open(&mem.folder, &arena, &source, NULL, &err) == LEP_OK, "%s (%s)",
-			  err.message, err.detail))
+	if (check(lep_source_open(&mem.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) == LEP_OK,
+			  "%s (%s)", err.message, err.detail))
 	{
 		check(source->view.desc->task == LEP_TASK_CLASSIFY && source->view.desc->n_labels == 2 &&
 				  source->view.desc->problem == LEP_PROBLEM_SINGLE_LABEL &&
@@ -124,8 +124,8 @@ test_compressed(void)
 
 	tiny_compressed(&mem);
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	if (check(lep_source_open(&mem.folder, &arena, &source, NULL, &err) == LEP_OK, "%s (%s)",
-			  err.message, err.detail))
+	if (check(lep_source_open(&mem.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) == LEP_OK,
+			  "%s (%s)", err.message, err.detail))
 	{
 		/* word, position, type, norm; query, key and value; ... */
 		check(strcmp(lep_desc_precision(&source->view), "8ff--a-s---b-f---") == 0,
@@ -229,8 +229,8 @@ test_changes(void)
 		{tiny_encoder, "config.json", NULL, "{}", LEP_MISSING, "model_type"},
 		{tiny_encoder, "config.json", "\"bert\"", "\"llama\"", LEP_UNSUPPORTED, "llama"},
 		{tiny_encoder, "config.json", "\"bert\"", "\"llama\"", LEP_UNSUPPORTED, "bert"},
-		{tiny_encoder, "config.json", "BertModel", "BertForQuestionAnswering", LEP_UNSUPPORTED,
-		 "BertForQuestionAnswering"},
+		{tiny_encoder, "config.json", "BertModel", "BertForMultipleChoice", LEP_UNSUPPORTED,
+		 "BertForMultipleChoice"},
 		{tiny_encoder, "config.json", "BertModel", "BertForMaskedLM", LEP_OK, ""},
 		{tiny_encoder, "config.json", "[\"BertModel\"]", "null", LEP_OK, ""},
 		{tiny_encoder, "config.json", "[\"BertModel\"]", "[]", LEP_OK, ""},
@@ -534,7 +534,7 @@ test_memory(void)
 
 		scarce_left = (size_t) n;
 		lep_arena_init(&arena, &scarce, 0);
-		status = lep_source_open(&mem.folder, &arena, &source, NULL, &err);
+		status = lep_source_open(&mem.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err);
 		check(status == LEP_NO_MEMORY || status == LEP_OK, "%ld blocks: status %d (%s)", n, status,
 			  err.message);
 		lep_arena_free(&arena);
@@ -569,7 +569,7 @@ test_stop(void)
 		LepSource *source;
 
 		lep_arena_init(&arena, &lep_malloc_allocator, 0);
-		status = lep_source_open(&mem.folder, &arena, &source, &stop, &err);
+		status = lep_source_open(&mem.folder, &arena, LEP_TASK_DEFAULT, &source, &stop, &err);
 		check(status == LEP_CANCELLED || status == LEP_OK, "stop %ld: status %d (%s)", n, status,
 			  err.message);
 		lep_arena_free(&arena);

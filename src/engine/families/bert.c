@@ -1,7 +1,6 @@
 /*
- * bert.c: the BERT family: encoder with absolute positions and post-norm,
- * sequence classification on the pooled first token.  It refuses decoders,
- * relative positions and other heads.
+ * bert.c: the BERT family: encoder with absolute positions and post-norm.
+ * It refuses decoders and relative positions.
  */
 #define LEPTON_ENGINE_SOURCE
 #include "family.h"
@@ -10,13 +9,19 @@
 #include <math.h>
 #include <string.h>
 
-#include "../graph_builder.h"
+#include "heads.h"
 
-static const char *const embed_architectures[] = {
-	"BertModel",		  "BertForMaskedLM",
-	"BertForPreTraining", "BertForNextSentencePrediction",
-	"BertLMHeadModel",	  NULL};
-static const char *const classify_architectures[] = {"BertForSequenceClassification", NULL};
+static const LepArchitecture architectures[] = {
+	{"BertModel", LEP_TASK_EMBED},
+	{"BertForMaskedLM", LEP_TASK_MASK},
+	{"BertForPreTraining", LEP_TASK_MASK},
+	{"BertForNextSentencePrediction", LEP_TASK_EMBED},
+	{"BertLMHeadModel", LEP_TASK_EMBED},
+	{"BertForSequenceClassification", LEP_TASK_CLASSIFY},
+	{"BertForTokenClassification", LEP_TASK_ENTITIES},
+	{"BertForQuestionAnswering", LEP_TASK_ANSWER},
+	{NULL, LEP_TASK_EMBED},
+};
 
 /* Refuse the keys of config.json that ask for another computation. */
 static LepStatus
@@ -143,32 +148,39 @@ build_layer(LepBuilder *b, const LepDesc *desc, LepBuf x /* [tokens, hidden] */,
 						  "encoder.layer.%u.output.LayerNorm", i);
 }
 
-/* The encoder; for a classifier the pooler and the classifier on the first token. */
+/* The encoder and the task's head. */
 static LepStatus
 build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 {
+	const LepHeads heads = {
+		.dense = "pooler.dense",
+		.dense_act = LEP_ACT_TANH,
+		.classifier = "classifier",
+		.entities = "classifier",
+		.answer = "qa_outputs",
+		.transform = "cls.predictions.transform.dense",
+		.transform_norm = "cls.predictions.transform.LayerNorm",
+		.transform_act = (LepAct) desc->act,
+		.decoder = "cls.predictions.decoder",
+		.word = "embeddings.word_embeddings.weight",
+		.bias = "cls.predictions.bias",
+	};
 	LepBuf x = build_embeddings(b, desc);
 
 	(void) err;
 	for (uint32_t i = 0; i < desc->n_layers; i++)
 		x = build_layer(b, desc, x, i);
-	if (desc->task == LEP_TASK_CLASSIFY)
-	{
-		const uint8_t first_token = LEP_POOL_CLS;
-
-		x = lep_build_pool(b, x, &first_token, 1, 0);
-		x = lep_build_linear(b, x, desc->hidden, true, "pooler.dense");
-		x = lep_build_activate(b, x, LEP_ACT_TANH);
-		lep_build_linear(b, x, desc->n_labels, true, "classifier");
-	}
+	lep_build_head(b, desc, &heads, x);
 	return lep_build_status(b);
 }
 
-const LepFamily lep_family_bert = {
-	.model_type = "bert",
-	.prefix = "bert.",
-	.embed = embed_architectures,
-	.classify = classify_architectures,
-	.read_config = read_config,
-	.build = build,
+const LepFamily lep_family_bert[] = {
+	{
+		.model_type = "bert",
+		.prefix = "bert.",
+		.architectures = architectures,
+		.read_config = read_config,
+		.build = build,
+	},
+	{.model_type = NULL},
 };

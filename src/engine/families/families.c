@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Each file's models, which end at one without a model_type. */
 static const LepFamily *const families[] = {
-	&lep_family_bert,
+	lep_family_bert,
 };
+
+#define N_FILES (sizeof(families) / sizeof(families[0]))
 
 /* ACT2FN's names of the activations that kernels have. */
 static const struct
@@ -42,10 +45,13 @@ static const struct
 const LepFamily *
 lep_family_find(const char *model_type)
 {
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	for (size_t i = 0; i < N_FILES; i++)
 	{
-		if (strcmp(families[i]->model_type, model_type) == 0)
-			return families[i];
+		for (const LepFamily *f = families[i]; f->model_type != NULL; f++)
+		{
+			if (strcmp(f->model_type, model_type) == 0)
+				return f;
+		}
 	}
 	return NULL;
 }
@@ -57,14 +63,16 @@ lep_family_list(char *dst, size_t size)
 	size_t used = 0;
 
 	dst[0] = '\0';
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	for (size_t i = 0; i < N_FILES; i++)
 	{
-		int n =
-			snprintf(dst + used, size - used, "%s%s", i > 0 ? ", " : "", families[i]->model_type);
+		for (const LepFamily *f = families[i]; f->model_type != NULL; f++)
+		{
+			int n = snprintf(dst + used, size - used, "%s%s", used > 0 ? ", " : "", f->model_type);
 
-		if (n < 0 || (size_t) n >= size - used)
-			break;
-		used += (size_t) n;
+			if (n < 0 || (size_t) n >= size - used)
+				return dst;
+			used += (size_t) n;
+		}
 	}
 	return dst;
 }

@@ -2,7 +2,7 @@
  * family.h: what a model family brings: how its config.json is read, how its
  * graph is built, which names its files use.
  *
- * A new family is one file with a LepFamily in it and one line in families.c.
+ * A new family is one file with an array of LepFamily in it, one line here and one in families.c.
  */
 #ifndef LEPTON_FAMILY_H
 #define LEPTON_FAMILY_H
@@ -12,18 +12,28 @@
 
 struct LepGraphBuilder;
 
+/*
+ * A class of transformers and the task that its head is for.  MASK serves EMBED, unless
+ * another task is wanted, and SPARSE.
+ */
+typedef struct LepArchitecture
+{
+	const char *name;
+	LepTask task;
+} LepArchitecture;
+
 typedef struct LepFamily
 {
 	const char *model_type; /* of config.json */
 	const char *prefix;		/* the encoder's place in models with a head: "bert." */
 
-	/* Architectures, NULL terminated: served by the encoder alone; with their classifier. */
-	const char *const *embed;
-	const char *const *classify;
+	/* What is supported of config.json's "architectures"; ends at a NULL name. */
+	const LepArchitecture *architectures;
 
 	/*
 	 * Fill the numbers of desc that stand in config.json (file names it for
-	 * errors); desc->task is set before.  Whatever changes the arithmetic and
+	 * errors); desc->task is set before, desc->tied and desc->embedding (as desc->hidden unless
+	 * it is set) behind it.  Whatever changes the arithmetic and
 	 * is not done here is LEP_UNSUPPORTED.
 	 */
 	LepStatus (*read_config)(const json_t *config, const char *file, LepDesc *desc, LepError *err);
@@ -32,7 +42,8 @@ typedef struct LepFamily
 	LepStatus (*build)(struct LepGraphBuilder *builder, const LepDesc *desc, LepError *err);
 } LepFamily;
 
-extern const LepFamily lep_family_bert;
+/* Each file's models; the last entry has no model_type. */
+extern const LepFamily lep_family_bert[];
 
 /* The family of a model_type, or NULL. */
 const LepFamily *lep_family_find(const char *model_type);

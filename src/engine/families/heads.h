@@ -1,0 +1,43 @@
+/*
+ * heads.h: what stands behind an encoder for each task, shared by all families: a family
+ * names its modules, the arithmetic is here.
+ *
+ * Use, at the end of a family's build function:
+ *		static const LepHeads heads = {.classifier = "classifier", ...};
+ *		lep_build_head(b, desc, &heads, x);
+ */
+#ifndef LEPTON_HEADS_H
+#define LEPTON_HEADS_H
+
+#include "../desc.h"
+#include "../graph_builder.h"
+
+/*
+ * A family's heads, by the names of their modules; NULL where the family has none of the
+ * kind.  x are the encoder's rows, d the hidden size.
+ *		CLASSIFY	classifier(act(dense(first token of x))), or without dense
+ *		ENTITIES	entities(x)
+ *		ANSWER		answer(x)
+ *		MASK		norm(act(transform(picks of x))) * decoder^T + bias; transform may be NULL
+ *		SPARSE		the same of all x, then log1p(relu()), pooled
+ * What EMBED does behind x is not the family's: see graph_build.c.
+ */
+typedef struct LepHeads
+{
+	const char *dense; /* [d, d] */
+	LepAct dense_act;
+	const char *classifier; /* [labels, d] */
+	const char *entities;	/* [labels, d] */
+	const char *answer;		/* [2, d] */
+
+	const char *transform, *transform_norm; /* [desc->embedding, d] and its norm */
+	LepAct transform_act;
+	const char *decoder; /* [vocabulary, desc->embedding] */
+	const char *word;	 /* whole name of the table that stands for the decoder when it is tied */
+	const char *bias; /* whole name of the decoder's bias, where it has another one than its own */
+} LepHeads;
+
+/* Append the head of desc->task behind the encoder's rows x[tokens, hidden]; nothing for EMBED. */
+void lep_build_head(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBuf x);
+
+#endif
