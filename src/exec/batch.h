@@ -106,6 +106,19 @@ void batch_push_keys_below(BatchRewrite *rw, HashJoin *join);
 /* plan.c */
 
 void batch_plan_init(void);
+/* Call a function for each child of a plan until it returns true; subplans of expressions are no children. */
+bool batch_walk_children(Plan *plan, bool (*walker)(Plan *plan, void *context), void *context);
+
+/* quiet.c: statements that are explained only */
+
+/* Has the parameters of planner_hook. */
+typedef PlannedStmt *(*BatchPlanner)(Query *query, const char *text, int cursor_options,
+									 ParamListInfo params);
+
+/* Plan a statement; runs no model when it is explained only. */
+PlannedStmt *batch_plan_quietly(BatchPlanner planner, Query *query, const char *text,
+								int cursor_options, ParamListInfo params);
+void batch_quiet_init(void);
 
 /* exec.c */
 

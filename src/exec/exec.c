@@ -374,6 +374,7 @@ lepton_exec_init(void)
 		return;
 	batch_exec_init();
 	batch_plan_init();
+	batch_quiet_init();
 }
 
 /* Tell whether the library was there before the first statement */

@@ -221,42 +221,53 @@ rewrite(BatchRewrite *rw, Plan *plan, BatchBound bound)
 
 /* ---- statements ---- */
 
-/* Largest plan_node_id of a plan */
-static int
-last_id(Plan *plan)
+/* Call a function for each plan of a list */
+static bool
+walk_list(List *plans, bool (*walker)(Plan *plan, void *context), void *context)
 {
-	int id;
-	List *more = NIL;
 	ListCell *cell;
 
-	if (plan == NULL)
-		return 0;
-	id = Max(plan->plan_node_id, Max(last_id(plan->lefttree), last_id(plan->righttree)));
+	foreach (cell, plans)
+		if (walker(lfirst(cell), context))
+			return true;
+	return false;
+}
+
+/* Call a function for each child of a plan */
+bool
+batch_walk_children(Plan *plan, bool (*walker)(Plan *plan, void *context), void *context)
+{
+	if ((plan->lefttree != NULL && walker(plan->lefttree, context)) ||
+		(plan->righttree != NULL && walker(plan->righttree, context)))
+		return true;
 	switch (nodeTag(plan))
 	{
 		case T_Append:
-			more = ((Append *) plan)->appendplans;
-			break;
+			return walk_list(((Append *) plan)->appendplans, walker, context);
 		case T_MergeAppend:
-			more = ((MergeAppend *) plan)->mergeplans;
-			break;
+			return walk_list(((MergeAppend *) plan)->mergeplans, walker, context);
 		case T_BitmapAnd:
-			more = ((BitmapAnd *) plan)->bitmapplans;
-			break;
+			return walk_list(((BitmapAnd *) plan)->bitmapplans, walker, context);
 		case T_BitmapOr:
-			more = ((BitmapOr *) plan)->bitmapplans;
-			break;
+			return walk_list(((BitmapOr *) plan)->bitmapplans, walker, context);
 		case T_CustomScan:
-			more = ((CustomScan *) plan)->custom_plans;
-			break;
+			return walk_list(((CustomScan *) plan)->custom_plans, walker, context);
 		case T_SubqueryScan:
-			return Max(id, last_id(((SubqueryScan *) plan)->subplan));
+			return walker(((SubqueryScan *) plan)->subplan, context);
 		default:
-			break;
+			return false;
 	}
-	foreach (cell, more)
-		id = Max(id, last_id(lfirst(cell)));
-	return id;
+}
+
+/* Walker: largest plan_node_id */
+static bool
+find_last_id(Plan *plan, void *context)
+{
+	int *last = context;
+
+	check_stack_depth();
+	*last = Max(*last, plan->plan_node_id);
+	return batch_walk_children(plan, find_last_id, context);
 }
 
 /* Walker: note subplans that are asked for one row */
@@ -291,11 +302,12 @@ rewrite_statement(PlannedStmt *stmt)
 	BatchRewrite rw = {stmt, 0, false, NULL};
 	ListCell *cell;
 
-	rw.next_id = last_id(stmt->planTree);
+	find_last_id(stmt->planTree, &rw.next_id);
 	find_exists_in_plan(&rw, stmt->planTree);
 	foreach (cell, stmt->subplans)
 	{
-		rw.next_id = Max(rw.next_id, last_id(lfirst(cell)));
+		if (lfirst(cell) != NULL)
+			find_last_id(lfirst(cell), &rw.next_id);
 		find_exists_in_plan(&rw, lfirst(cell));
 	}
 	rw.next_id++;
@@ -365,9 +377,9 @@ plan_as_before(Query *query, const char *text, int cursor_options, ParamListInfo
 	return standard_planner(query, text, cursor_options, params);
 }
 
-/* The planner hook */
+/* Plan a statement with batches */
 static PlannedStmt *
-plan_batches(Query *query, const char *text, int cursor_options, ParamListInfo params)
+plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo params)
 {
 	BatchConstants constants = {false, NIL};
 	bool keeps_cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0 &&
@@ -395,6 +407,13 @@ plan_batches(Query *query, const char *text, int cursor_options, ParamListInfo p
 		return rewrite_cursor(stmt);
 	rewrite_statement(stmt);
 	return stmt;
+}
+
+/* The planner hook */
+static PlannedStmt *
+plan_batches(Query *query, const char *text, int cursor_options, ParamListInfo params)
+{
+	return batch_plan_quietly(plan_statement, query, text, cursor_options, params);
 }
 
 /* Tell whether a table's number of rows is known, or at least that it is no small table */

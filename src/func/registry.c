@@ -75,6 +75,7 @@ func_task_model_argument(const FuncTask *task, int n_args)
 StoreModel *
 func_task_open(const FuncTask *task, const char *name)
 {
+	func_run_check();
 	if (task->has_empty && name != NULL && name[0] == '\0')
 		name = NULL;
 	return store_model_open(name, task->task);

@@ -34,6 +34,20 @@ static size_t arena_size = 0;
 /* Rows that wait for an open batch, at most. */
 #define BATCH_ROWS 16384
 
+FuncRefusal func_run_refusal = {false, false};
+
+/* Raise when running models is refused */
+void
+func_run_check(void)
+{
+	if (!func_run_refusal.is_on)
+		return;
+	func_run_refusal.has_refused = true;
+	ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+					errmsg("no model is run while a statement is explained"),
+					errhint("Use EXPLAIN (ANALYZE).")));
+}
+
 /* Make the working memory at first use */
 static void
 run_prepare(void)
@@ -104,6 +118,7 @@ func_run_graph(const LepModel *model, const LepBatch *batch, size_t max_len, flo
 {
 	size_t need = lep_graph_arena_size(model->graph, batch->n_tokens, batch->n_texts, max_len);
 
+	func_run_check();
 	if (need == 0)
 		return lep_error(err, LEP_TOO_LARGE, "batch is too large");
 	run_prepare();

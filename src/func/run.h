@@ -25,6 +25,17 @@ typedef struct FuncSeen
 	uint32 at, n; /* its ids in FuncRun.kept; n = 0: a free place */
 } FuncSeen;
 
+/* While it is on, what would run a model raises an error that no EXCEPTION clause catches. */
+typedef struct FuncRefusal
+{
+	bool is_on;
+	bool has_refused; /* something was */
+} FuncRefusal;
+
+extern FuncRefusal func_run_refusal;
+/* Raise when running models is refused. */
+void func_run_check(void);
+
 typedef struct FuncRun
 {
 	StoreModel *model;
