@@ -369,7 +369,7 @@ bench_attention(const LepKernels *k, size_t n, size_t heads, size_t d)
 					  .n_heads = heads,
 					  .d_head = d,
 					  .scale = 0.2f,
-					  .scratch = array(k->attention_scratch(n, d) / 4)};
+					  .scratch = array(k->attention_scratch(n, d, 0) / 4)};
 	char what[80];
 	double t;
 

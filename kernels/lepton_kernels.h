@@ -173,10 +173,20 @@ typedef struct LepAttentionHalf
 
 /*
  * Bidirectional attention of one sequence, all heads:
- *		out[t, h*d_head ..] = softmax(scale * q_t,h . k_s,h over s) * v_s,h
+ *		score(t, s) = scale * q_t,h . k_s,h
+ *		out[t, h*d_head ..] = softmax(score(t, s) over s) * v_s,h
  * q, k, v and out are [n_tokens, n_heads * d_head] with row strides ldq (q, k
  * and v are column blocks of one fused array, so they share it) and ldo.
- * scratch holds attention_scratch(n_tokens, d_head) bytes, 64-byte aligned.
+ * scratch holds attention_scratch(n_tokens, d_head, n_places) bytes, 64-byte aligned.
+ *
+ * What stands behind scratch is zero for attention of that kind; each changes it on its own:
+ *	 - only the rows of n_queries queries from first_query on are computed, with the same bits;
+ *	 - a query sees keys at distance below local only, |s - t| < local;
+ *	 - q and k are turned by the angles of their positions, pairs being d_head / 2 columns apart
+ *	   (rotary embedding, arXiv:2104.09864): (x, y) -> (x cos - y sin, y cos + x sin);
+ *	 - bias[h, s - t] is added to the score;
+ *	 - scale * (q_t,h . place_key[p],h + k_s,h . place_query[p],h), p = place[s - t], is added to the
+ *	   score (disentangled attention, arXiv:2006.03654); each of the two may be NULL.
  */
 typedef struct LepAttention
 {
@@ -187,6 +197,14 @@ typedef struct LepAttention
 	size_t n_tokens, n_heads, d_head;
 	float scale;
 	void *scratch;
+	size_t first_query, n_queries; /* 0 queries: all */
+	size_t local;				   /* 0: all keys */
+	const float *cosine, *sine; /* [n_tokens, d_head / 2]; NULL: not turned; else d_head is even */
+	const float *bias;			/* of head 0 and distance 0; NULL: none */
+	size_t ldb;					/* from one head's to the next one's */
+	const float *place_key, *place_query; /* [n_places, n_heads * d_head] */
+	size_t ldp;
+	const int32_t *place; /* of distance 0; never rises with s - t; below n_places */
 } LepAttention;
 
 /*
@@ -220,8 +238,8 @@ typedef struct LepKernels
 	void (*linear_pack)(const float *w, size_t d_out, size_t d_in, void *packed);
 	void (*linear)(const LepLinear *args);
 
-	/* Bytes of scratch that attention needs; 0 when it overflows size_t. */
-	size_t (*attention_scratch)(size_t n_tokens, size_t d_head);
+	/* Bytes of scratch that attention needs, n_places being 0 without places; 0 when it overflows size_t. */
+	size_t (*attention_scratch)(size_t n_tokens, size_t d_head, size_t n_places);
 	void (*attention)(const LepAttention *args);
 
 	/* Narrow products; half is NULL where 16-bit floats would not be faster than f32. */
@@ -235,8 +253,13 @@ typedef struct LepKernels
 	/* out[n_rows, d] = (x - mean) / sqrt(var + eps) * gamma + beta, biased variance; out may be x. */
 	void (*norm)(const float *x, const float *gamma, const float *beta, float eps, float *out,
 				 size_t n_rows, size_t d);
+	/* out[n_rows, d] = x / sqrt(mean of x^2 + eps) * gamma (arXiv:1910.07467); out may be x. */
+	void (*rms_norm)(const float *x, const float *gamma, float eps, float *out, size_t n_rows,
+					 size_t d);
 	/* x[n] = act(x[n]), in place */
 	void (*activate)(float *x, size_t n, LepAct act);
+	/* out[n] = act(x[n]) * y[n] (arXiv:2002.05202); out may be x or y. */
+	void (*gate)(const float *x, const float *y, float *out, size_t n, LepAct act);
 	/* x[n_rows, d] = softmax of each row, in place */
 	void (*softmax)(float *x, size_t n_rows, size_t d);
 

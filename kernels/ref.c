@@ -95,7 +95,7 @@ ref_linear(const LepLinear *a)
 
 /* Bytes for the scores of one query in double, 0 on overflow. */
 static size_t
-ref_attention_scratch(size_t n_tokens, size_t d_head)
+ref_scores_scratch(size_t n_tokens, size_t d_head)
 {
 	(void) d_head;
 	if (n_tokens > SIZE_MAX / sizeof(double) - 1)
@@ -103,33 +103,77 @@ ref_attention_scratch(size_t n_tokens, size_t d_head)
 	return (n_tokens + 1) * sizeof(double);
 }
 
+/* The same; places need no more. */
+static size_t
+ref_attention_scratch(size_t n_tokens, size_t d_head, size_t n_places)
+{
+	(void) n_places;
+	return ref_scores_scratch(n_tokens, d_head);
+}
+
+/* Return x[i] of position t, turned: Su et al., arXiv:2104.09864, equation 34, pairs half a row apart. */
+static double
+ref_turned(const LepAttention *a, const float *x, size_t t, size_t i)
+{
+	size_t half = a->d_head / 2, pair = i % (half > 0 ? half : 1);
+	double cosine, sine;
+
+	if (a->cosine == NULL)
+		return x[i];
+	cosine = a->cosine[t * half + pair];
+	sine = a->sine[t * half + pair];
+	return i < half ? x[i] * cosine - x[i + half] * sine : x[i] * cosine + x[i - half] * sine;
+}
+
 /*
- * Scaled dot-product attention, softmax(scale * q k^T) v: Vaswani et al.,
- * arXiv:1706.03762, section 3.2.1.
+ * Return the score of query t and key s in head h: Vaswani et al., arXiv:1706.03762, section 3.2.1;
+ * bias by distance: Raffel et al., arXiv:1910.10683, section 2.1; places: He et al.,
+ * arXiv:2006.03654, equation 4.
  */
+static double
+ref_score(const LepAttention *a, size_t h, size_t t, size_t s)
+{
+	const float *q = a->q + t * a->ldq + h * a->d_head;
+	const float *k = a->k + s * a->ldq + h * a->d_head;
+	ptrdiff_t distance = (ptrdiff_t) s - (ptrdiff_t) t;
+	double sum = 0.0;
+
+	for (size_t i = 0; i < a->d_head; i++)
+		sum += ref_turned(a, q, t, i) * ref_turned(a, k, s, i);
+	if (a->place != NULL)
+	{
+		size_t at = (size_t) a->place[distance] * a->ldp + h * a->d_head;
+
+		for (size_t i = 0; i < a->d_head && a->place_key != NULL; i++)
+			sum += ref_turned(a, q, t, i) * a->place_key[at + i];
+		for (size_t i = 0; i < a->d_head && a->place_query != NULL; i++)
+			sum += ref_turned(a, k, s, i) * a->place_query[at + i];
+	}
+	sum *= a->scale;
+	return a->bias == NULL ? sum : sum + a->bias[(ptrdiff_t) (h * a->ldb) + distance];
+}
+
+/* out = softmax(scores) v, see LepAttention. */
 static void
 ref_attention(const LepAttention *a)
 {
 	double *p = a->scratch; /* [n_tokens] */
+	size_t end = a->n_queries > 0 ? a->first_query + a->n_queries : a->n_tokens;
 
 	for (size_t h = 0; h < a->n_heads; h++)
-		for (size_t t = 0; t < a->n_tokens; t++)
+		for (size_t t = a->first_query; t < end; t++)
 		{
-			const float *q = a->q + t * a->ldq + h * a->d_head;
+			size_t low = a->local > 0 && t >= a->local ? t - a->local + 1 : 0;
+			size_t high = a->local > 0 && a->n_tokens - t > a->local ? t + a->local : a->n_tokens;
 			double top = -INFINITY, sum = 0.0;
 
-			for (size_t s = 0; s < a->n_tokens; s++)
+			for (size_t s = low; s < high; s++)
 			{
-				const float *k = a->k + s * a->ldq + h * a->d_head;
-
-				p[s] = 0.0;
-				for (size_t i = 0; i < a->d_head; i++)
-					p[s] += (double) q[i] * k[i];
-				p[s] *= a->scale;
+				p[s] = ref_score(a, h, t, s);
 				if (p[s] > top)
 					top = p[s];
 			}
-			for (size_t s = 0; s < a->n_tokens; s++)
+			for (size_t s = low; s < high; s++)
 			{
 				p[s] = exp(p[s] - top);
 				sum += p[s];
@@ -138,7 +182,7 @@ ref_attention(const LepAttention *a)
 			{
 				double y = 0.0;
 
-				for (size_t s = 0; s < a->n_tokens; s++)
+				for (size_t s = low; s < high; s++)
 					y += p[s] * a->v[s * a->ldq + h * a->d_head + i];
 				a->out[t * a->ldo + h * a->d_head + i] = (float) (y / sum);
 			}
@@ -192,6 +236,23 @@ ref_norm(const float *x, const float *gamma, const float *beta, float eps, float
 	}
 }
 
+/* Normalisation by the root mean square: Zhang and Sennrich, arXiv:1910.07467. */
+static void
+ref_rms_norm(const float *x, const float *gamma, float eps, float *out, size_t n_rows, size_t d)
+{
+	for (size_t r = 0; r < n_rows; r++)
+	{
+		const float *row = x + r * d;
+		double squares = 0.0;
+
+		for (size_t i = 0; i < d; i++)
+			squares += (double) row[i] * row[i];
+		squares = sqrt(squares / (double) d + eps);
+		for (size_t i = 0; i < d; i++)
+			out[r * d + i] = (float) (row[i] / squares * gamma[i]);
+	}
+}
+
 /* Return table[row, i] of a table of n_rows rows of d, see LepEmbed. */
 static float
 ref_entry(const void *table, LepDtype dtype, size_t n_rows, size_t row, size_t d, size_t i)
@@ -235,6 +296,14 @@ ref_activate(float *x, size_t n, LepAct act)
 {
 	for (size_t i = 0; i < n; i++)
 		x[i] = (float) lep_ref_act(x[i], act);
+}
+
+/* out[n] = act(x[n]) * y[n]: Shazeer, arXiv:2002.05202. */
+static void
+ref_gate(const float *x, const float *y, float *out, size_t n, LepAct act)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (float) (lep_ref_act(x[i], act) * y[i]);
 }
 
 /* x[n_rows, d] = softmax of each row, the maximum subtracted first. */
@@ -294,11 +363,13 @@ const LepKernels lep_kernels_reference = {.isa = "reference",
 										  .attention = ref_attention,
 										  .i8 = &lep_ref_i8,
 										  .half = &lep_ref_bf16,
-										  .attention_half_scratch = ref_attention_scratch,
+										  .attention_half_scratch = ref_scores_scratch,
 										  .attention_half = lep_ref_attention_bf16,
 										  .embed = ref_embed,
 										  .norm = ref_norm,
+										  .rms_norm = ref_rms_norm,
 										  .activate = ref_activate,
+										  .gate = ref_gate,
 										  .softmax = ref_softmax,
 										  .add_scaled = ref_add_scaled,
 										  .max = ref_max,

@@ -414,7 +414,7 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 		size_t (*half)(size_t, size_t) = graph->kernels->attention_half_scratch;
 		size_t bytes = half != NULL ? half(max_len, graph->max_head) : 0;
 
-		scratch = graph->kernels->attention_scratch(max_len, graph->max_head);
+		scratch = graph->kernels->attention_scratch(max_len, graph->max_head, 0);
 		if (scratch == 0 || (half != NULL && bytes == 0))
 			return false;
 		scratch = scratch > bytes ? scratch : bytes;

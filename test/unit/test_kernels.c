@@ -218,11 +218,11 @@ check_attention(const LepKernels *k, size_t n, size_t heads, size_t d, float sca
 	double worst = 0.0;
 
 	a.out = want;
-	a.scratch = aligned(ref->attention_scratch(n, d));
+	a.scratch = aligned(ref->attention_scratch(n, d, 0));
 	ref->attention(&a);
 	drop(a.scratch);
 	a.out = out;
-	a.scratch = aligned(k->attention_scratch(n, d));
+	a.scratch = aligned(k->attention_scratch(n, d, 0));
 	k->attention(&a);
 	for (size_t t = 0; t < n; t++)
 		for (size_t i = 0; i < width; i++)
@@ -262,8 +262,137 @@ test_attention(const LepKernels *k)
 	check_attention(k, 257, 2, 64, 0.125f);
 	check_attention(k, 512, 1, 32, 4.0f);
 	check_attention(k, 0, 1, 32, 1.0f);
-	check(k->attention_scratch(SIZE_MAX / 16, 64) == 0 || k == ref, "%s: scratch overflow not seen",
-		  k->isa);
+	check(k->attention_scratch(SIZE_MAX / 16, 64, 0) == 0 || k == ref,
+		  "%s: scratch overflow not seen", k->isa);
+}
+
+enum
+{
+	TURNED = 1,
+	LOCAL = 2,
+	BIASED = 4,
+	PLACE_KEYS = 8,
+	PLACE_QUERIES = 16
+};
+
+/* An attention with the kinds of changes in form, its arrays in that order; see drop_variant(). */
+typedef struct Variant
+{
+	LepAttention a;
+	float *arrays[5];
+	int32_t *place;
+	size_t n_places;
+} Variant;
+
+/* Make the tables of an attention over n tokens; local is the window where form has one. */
+static void
+make_variant(Variant *v, unsigned form, size_t n, size_t heads, size_t d, size_t local)
+{
+	size_t width = heads * d, ldb = 2 * n - 1 + n % 3;
+	size_t half = n < 9 ? n : 9; /* places to either side, the farthest shared */
+
+	v->n_places = (form & (PLACE_KEYS | PLACE_QUERIES)) != 0 ? 2 * half : 0;
+	v->arrays[0] = array(n * (d / 2));
+	v->arrays[1] = array(n * (d / 2));
+	v->arrays[2] = array(heads * ldb);
+	v->arrays[3] = array(2 * half * (width + 1));
+	v->arrays[4] = array(2 * half * (width + 1));
+	v->place = guarded((2 * n - 1) * sizeof(int32_t), sizeof(int32_t));
+	for (size_t i = 0; i < 2 * n - 1; i++)
+	{
+		ptrdiff_t p = (ptrdiff_t) half + (ptrdiff_t) n - 1 - (ptrdiff_t) i;
+
+		v->place[i] = (int32_t) fmin(fmax((double) p, 0), 2.0 * (double) half - 1);
+	}
+	v->a.local = (form & LOCAL) != 0 ? local : 0;
+	v->a.cosine = (form & TURNED) != 0 ? v->arrays[0] : NULL;
+	v->a.sine = v->arrays[1];
+	v->a.bias = (form & BIASED) != 0 ? v->arrays[2] + n - 1 : NULL;
+	v->a.ldb = ldb;
+	v->a.place_key = (form & PLACE_KEYS) != 0 ? v->arrays[3] : NULL;
+	v->a.place_query = (form & PLACE_QUERIES) != 0 ? v->arrays[4] : NULL;
+	v->a.ldp = width + 1;
+	v->a.place = v->n_places > 0 ? v->place + n - 1 : NULL;
+}
+
+/* Free what make_variant() gave. */
+static void
+drop_variant(Variant *v)
+{
+	for (size_t i = 0; i < 5; i++)
+		drop(v->arrays[i]);
+	drop(v->place);
+}
+
+/* Compare attention of one form with the reference; and its bits with those of a few queries at once. */
+static void
+check_variant(const LepKernels *k, unsigned form, size_t n, size_t heads, size_t d, size_t local)
+{
+	size_t width = heads * d, ldq = 3 * width + n % 3, ldo = width + n % 2;
+	float *qkv = array(n * ldq), *out = array(n * ldo), *want = array(n * ldo);
+	Variant v = {.a = {.q = qkv,
+					   .k = qkv + width,
+					   .v = qkv + 2 * width,
+					   .ldq = ldq,
+					   .ldo = ldo,
+					   .n_tokens = n,
+					   .n_heads = heads,
+					   .d_head = d,
+					   .scale = 0.7f}};
+	double worst = 0.0;
+	bool same = true;
+
+	make_variant(&v, form, n, heads, d, local);
+	v.a.out = want;
+	v.a.scratch = aligned(ref->attention_scratch(n, d, v.n_places));
+	ref->attention(&v.a);
+	drop(v.a.scratch);
+	v.a.out = out;
+	v.a.scratch = aligned(k->attention_scratch(n, d, v.n_places));
+	memset(v.a.scratch, 0xff, k->attention_scratch(n, d, v.n_places));
+	k->attention(&v.a);
+	for (size_t t = 0; t < n; t++)
+		for (size_t i = 0; i < width; i++)
+			worst = fmax(worst, distance(out[t * ldo + i], want[t * ldo + i],
+										 EPS * (16.0 + 4.0 * (double) d + sqrt((double) n))));
+	check(worst <= 1.0, "%s attention form %u tokens %zu heads %zu d_head %zu: %g of the bound",
+		  k->isa, form, n, heads, d, worst);
+	memcpy(want, out, n * ldo * sizeof(float));
+	memset(out, 0, n * ldo * sizeof(float));
+	for (size_t t = 0; t < n; t += v.a.n_queries)
+	{
+		v.a.first_query = t;
+		v.a.n_queries = n - t < 1 + t % 5 ? n - t : 1 + t % 5;
+		k->attention(&v.a);
+	}
+	for (size_t t = 0; t < n; t++)
+		same = same && memcmp(out + t * ldo, want + t * ldo, width * sizeof(float)) == 0;
+	check(same, "%s attention form %u tokens %zu d_head %zu: bits depend on the queries' company",
+		  k->isa, form, n, d);
+	drop_variant(&v);
+	drop(v.a.scratch);
+	drop(qkv);
+	drop(out);
+	drop(want);
+}
+
+/* Check every kind of attention over small shapes and those of real models. */
+static void
+test_variants(const LepKernels *k)
+{
+	static const size_t heads[] = {2, 4, 6, 16, 32, 34, 64, 66};
+
+	for (size_t n = 1; n <= 35; n++)
+		for (unsigned form = 1; form < 32; form++)
+			check_variant(k, form, n, 1 + n % 2, heads[(n + form) % 8],
+						  1 + (n * 7 + form) % (n + 2));
+	for (size_t local = 1; local <= 200; local += 13)
+		check_variant(k, LOCAL | TURNED, 199, 1, 32, local);
+	check_variant(k, LOCAL, 300, 2, 64, 65);
+	check_variant(k, BIASED, 300, 2, 64, 0);
+	check_variant(k, PLACE_KEYS | PLACE_QUERIES, 300, 2, 64, 0);
+	check(k->attention_scratch(64, 64, SIZE_MAX / 16) == 0 || k == ref,
+		  "%s: scratch overflow not seen", k->isa);
 }
 
 /*
@@ -355,6 +484,33 @@ test_activations(const LepKernels *k)
 	check_activation(k, LEP_ACT_LEAKY_RELU, 1.2e-7, 1e-44);
 }
 
+/* Check that a gate is the activation times the other input, for every small length, also in place. */
+static void
+test_gate(const LepKernels *k)
+{
+	for (size_t n = 0; n <= 70; n++)
+		for (int act = LEP_ACT_NONE; act < LEP_ACT_COUNT; act++)
+		{
+			float *x = array(n), *y = array(n), *got = array(n), *want = array(n);
+
+			memcpy(want, x, n * sizeof(float));
+			k->activate(want, n, (LepAct) act);
+			for (size_t i = 0; i < n; i++)
+				want[i] *= y[i];
+			k->gate(x, y, got, n, (LepAct) act);
+			k->gate(x, y, x, n, (LepAct) act);
+			check(k == ref || (memcmp(got, want, n * sizeof(float)) == 0 &&
+							   memcmp(x, want, n * sizeof(float)) == 0),
+				  "%s gate %d n %zu differs from activate", k->isa, act, n);
+			for (size_t i = 0; i < n && k == ref; i++)
+				check(distance(got[i], want[i], 1e-6) <= 1.0, "gate %d differs from activate", act);
+			drop(x);
+			drop(y);
+			drop(got);
+			drop(want);
+		}
+}
+
 /* Check norm and softmax for every small width, and equal bits wherever a row stands. */
 static void
 test_rows(const LepKernels *k)
@@ -379,6 +535,20 @@ test_rows(const LepKernels *k)
 		memcpy(got, x, rows * d * sizeof(float));
 		k->norm(got, gamma, beta, 1e-12f, got, rows, d);
 		check(memcmp(one, got + d, d * sizeof(float)) == 0, "%s norm d %zu in place", k->isa, d);
+
+		k->rms_norm(x, gamma, 1e-5f, got, rows, d);
+		ref->rms_norm(x, gamma, 1e-5f, want, rows, d);
+		worst = 0.0;
+		for (size_t i = 0; i < rows * d; i++)
+			worst = fmax(worst, distance(got[i], want[i], EPS * 40.0));
+		check(worst <= 1.0, "%s rms_norm d %zu: %g of the bound", k->isa, d, worst);
+		k->rms_norm(x + d, gamma, 1e-5f, one, 1, d);
+		check(memcmp(one, got + d, d * sizeof(float)) == 0, "%s rms_norm d %zu: bits differ",
+			  k->isa, d);
+		memcpy(got, x, rows * d * sizeof(float));
+		k->rms_norm(got, gamma, 1e-5f, got, rows, d);
+		check(memcmp(one, got + d, d * sizeof(float)) == 0, "%s rms_norm d %zu in place", k->isa,
+			  d);
 
 		for (size_t i = 0; i < d; i++)
 			x[i] *= 60.0f;
@@ -559,7 +729,9 @@ test_table(const LepKernels *k)
 		test_linear_same_bits(k);
 	test_linear_nan(k);
 	test_attention(k);
+	test_variants(k);
 	test_activations(k);
+	test_gate(k);
 	test_rows(k);
 	test_vectors(k);
 	test_widen(k);
