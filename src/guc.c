@@ -7,6 +7,7 @@
 #include "lib/stringinfo.h"
 #include "utils/guc.h"
 
+char *lepton_answer_model = NULL;
 int lepton_batch_rows = LEPTON_DEFAULT_BATCH_ROWS;
 int lepton_batch_tokens = LEPTON_DEFAULT_BATCH_TOKENS;
 int lepton_cache_size = LEPTON_DEFAULT_CACHE_MB;
@@ -14,7 +15,12 @@ char *lepton_classify_model = NULL;
 char *lepton_cpu_isa = NULL;
 char *lepton_embed_model = NULL;
 bool lepton_enable_batching = true;
+char *lepton_entities_model = NULL;
+char *lepton_fill_mask_model = NULL;
+char *lepton_rerank_model = NULL;
+char *lepton_sparse_embed_model = NULL;
 bool lepton_truncate = true;
+char *lepton_zero_shot_model = NULL;
 
 /* Kernels of lepton_cpu_isa, NULL until first use and after a change. */
 static const LepKernels *chosen_kernels = NULL;
@@ -67,10 +73,21 @@ lepton_kernels(void)
 	return chosen_kernels;
 }
 
+/* Define the setting of a task's default model */
+static void
+define_model(const char *name, const char *description, char **value)
+{
+	DefineCustomStringVariable(name, description,
+							   "An empty string means the default of lepton_set_default().", value,
+							   "", PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
 /* Define all settings */
 void
 lepton_guc_init(void)
 {
+	define_model("lepton.answer_model", "Sets the default model for answering questions.",
+				 &lepton_answer_model);
 	DefineCustomIntVariable("lepton.batch_rows",
 							"Sets how many rows of a query are read ahead at most.",
 							"Rows are read ahead so that a model computes many of them together.",
@@ -85,21 +102,30 @@ lepton_guc_init(void)
 							"Mapped models are shared by all sessions of a database.",
 							&lepton_cache_size, LEPTON_DEFAULT_CACHE_MB, LEPTON_MIN_CACHE_MB,
 							LEPTON_MAX_CACHE_MB, PGC_USERSET, GUC_UNIT_MB, NULL, NULL, NULL);
-	DefineCustomStringVariable("lepton.classify_model", "Sets the default model for classifying.",
-							   "An empty string means the default of lepton_set_default().",
-							   &lepton_classify_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	define_model("lepton.classify_model", "Sets the default model for classifying.",
+				 &lepton_classify_model);
 	DefineCustomStringVariable("lepton.cpu_isa", "Sets the instruction set of the kernels.",
 							   "\"auto\" is the fastest that this machine runs.", &lepton_cpu_isa,
 							   "auto", PGC_SUSET, 0, check_cpu_isa, assign_cpu_isa, NULL);
-	DefineCustomStringVariable("lepton.embed_model", "Sets the default model for embedding.",
-							   "An empty string means the default of lepton_set_default().",
-							   &lepton_embed_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	define_model("lepton.embed_model", "Sets the default model for embedding.",
+				 &lepton_embed_model);
 	DefineCustomBoolVariable("lepton.enable_batching",
 							 "Lets queries compute calls for many rows together.",
 							 "When off, each row is computed alone.", &lepton_enable_batching, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	define_model("lepton.entities_model", "Sets the default model for finding entities.",
+				 &lepton_entities_model);
+	define_model("lepton.fill_mask_model", "Sets the default model for filling masks.",
+				 &lepton_fill_mask_model);
+	define_model("lepton.rerank_model", "Sets the default model for reranking.",
+				 &lepton_rerank_model);
+	define_model("lepton.sparse_embed_model", "Sets the default model for sparse embeddings.",
+				 &lepton_sparse_embed_model);
 	DefineCustomBoolVariable("lepton.truncate", "Cuts texts that are too long for the model.",
 							 "When off, such a text is an error.", &lepton_truncate, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	define_model("lepton.zero_shot_model",
+				 "Sets the default model for classifying by given labels.",
+				 &lepton_zero_shot_model);
 	MarkGUCPrefixReserved("lepton");
 }

@@ -20,6 +20,7 @@
 #define LEPTON_MAX_CACHE_MB		(1024 * 1024)
 #define LEPTON_DEFAULT_CACHE_MB 4096
 
+extern char *lepton_answer_model;
 extern int lepton_batch_rows;
 extern int lepton_batch_tokens;
 extern int lepton_cache_size;
@@ -27,7 +28,12 @@ extern char *lepton_classify_model;
 extern char *lepton_cpu_isa;
 extern char *lepton_embed_model;
 extern bool lepton_enable_batching;
+extern char *lepton_entities_model;
+extern char *lepton_fill_mask_model;
+extern char *lepton_rerank_model;
+extern char *lepton_sparse_embed_model;
 extern bool lepton_truncate;
+extern char *lepton_zero_shot_model;
 
 /* Define the settings; called by _PG_init. */
 void lepton_guc_init(void);

@@ -61,7 +61,7 @@ lep_task_name(LepTask task)
 	static const char *const names[LEP_TASK_COUNT] = {
 		[LEP_TASK_EMBED] = "embed",		  [LEP_TASK_CLASSIFY] = "classify",
 		[LEP_TASK_ENTITIES] = "entities", [LEP_TASK_ANSWER] = "answer",
-		[LEP_TASK_MASK] = "mask",		  [LEP_TASK_SPARSE] = "sparse",
+		[LEP_TASK_MASK] = "fill_mask",	  [LEP_TASK_SPARSE] = "sparse_embed",
 	};
 
 	return (unsigned) task < LEP_TASK_COUNT ? names[task] : "";

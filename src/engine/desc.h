@@ -154,7 +154,7 @@ const char *lep_desc_prompt(const LepDescView *view);
 const char *lep_desc_precision(const LepDescView *view);
 /* Number of modes that a pooling module concatenates. */
 uint32_t lep_desc_pool_count(const LepModule *module);
-/* "embed", "classify", "entities", "answer", "mask", "sparse" */
+/* "embed", "classify", "entities", "answer", "fill_mask", "sparse_embed" */
 const char *lep_task_name(LepTask task);
 /* Most tokens that a text may have: places that the table of positions has. */
 uint32_t lep_desc_places(const LepDesc *desc);

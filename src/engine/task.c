@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 struct LepEncoder
 {
@@ -115,6 +116,18 @@ lep_encode_plain(const LepModel *model, LepEncoder *encoder, const char *text, s
 
 	options.add_special = true;
 	return lep_tokenize(&model->tokenizer, encoder->scratch, text, len, &options, out, stop, err);
+}
+
+/* Find the label that stands for entailment */
+int
+lep_entailment(const LepDescView *view)
+{
+	const char *label = view->texts;
+
+	for (uint32_t i = 0; i < view->desc->n_labels; i++, label += strlen(label) + 1)
+		if (strncasecmp(label, "entail", 6) == 0)
+			return (int) i;
+	return -1;
 }
 
 /* Turn logits into scores */

@@ -25,6 +25,9 @@ LepStatus lep_encode(const LepModel *model, LepEncoder *encoder, const char *tex
 LepStatus lep_encode_plain(const LepModel *model, LepEncoder *encoder, const char *text, size_t len,
 						   LepTokens *out, const LepStop *stop, LepError *err);
 
+/* The label that stands for entailment, as transformers' zero-shot pipeline finds it, or -1. */
+int lep_entailment(const LepDescView *view);
+
 /* logits[n] become scores in place: softmax, sigmoid or nothing, as the problem says. */
 void lep_scores(const LepKernels *kernels, LepProblem problem, float *logits, size_t n);
 

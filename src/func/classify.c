@@ -108,7 +108,7 @@ run_window(StoreModel *m, Datum *texts, bool *nulls, int first, int n, float *ro
 Datum
 lepton_classify_array(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_CLASSIFY);
+	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), STORE_TASK_CLASSIFY);
 	size_t width = func_width(m);
 	Datum *texts, *labels;
 	bool *nulls;
@@ -186,7 +186,7 @@ put_scores(ReturnSetInfo *rsinfo, const StoreModel *m, const float *row, int inp
 Datum
 lepton_classify_scores(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_CLASSIFY);
+	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), STORE_TASK_CLASSIFY);
 	float *row;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -204,7 +204,7 @@ lepton_classify_scores(PG_FUNCTION_ARGS)
 Datum
 lepton_classify_scores_array(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_CLASSIFY);
+	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), STORE_TASK_CLASSIFY);
 	size_t width = func_width(m);
 	Datum *texts;
 	bool *nulls;

@@ -42,7 +42,7 @@ lepton_embed(PG_FUNCTION_ARGS)
 Datum
 lepton_embed_array(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), LEP_TASK_EMBED);
+	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), STORE_TASK_EMBED);
 	size_t width = func_width(m);
 	FuncRun run;
 	Datum *texts;
@@ -119,7 +119,7 @@ lepton_similarity(PG_FUNCTION_ARGS)
 Datum
 lepton_similarity_array(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 2), LEP_TASK_EMBED);
+	StoreModel *m = store_model_open(func_model_argument(fcinfo, 2), STORE_TASK_EMBED);
 	size_t width = func_width(m);
 	Datum *texts[2];
 	bool *nulls[2];

@@ -34,6 +34,23 @@ PG_FUNCTION_INFO_V1(lepton_forget_models);
 PG_FUNCTION_INFO_V1(lepton_role_in);
 PG_FUNCTION_INFO_V1(lepton_role_out);
 
+#define ROW_COLUMNS                                                                     \
+	"SELECT m.name, m.task, m.family, m.\"precision\", m.dims, m.max_tokens, m.labels," \
+	" m.parameters, m.bytes, p.name, m.recipe, m.owner::pg_catalog.regrole,"            \
+	" m.users::pg_catalog.regrole[], m.loaded_at,"
+#define ROW_FROM                                                                      \
+	" FROM " STORE_SCHEMA ".lepton_model m LEFT JOIN " STORE_SCHEMA ".lepton_model p" \
+	" ON p.id OPERATOR(pg_catalog.=) m.parent"                                        \
+	" WHERE m.name::pg_catalog.text OPERATOR(pg_catalog.=) $1"
+#define ROW_DEFAULTS \
+	" FROM " STORE_SCHEMA ".lepton_default d WHERE d.model OPERATOR(pg_catalog.=) m.id"
+
+/* The row of lepton_models of a model, and what it was before 0.5.0. */
+static const char *const row_sql =
+	ROW_COLUMNS " EXISTS (SELECT" ROW_DEFAULTS " AND d.task OPERATOR(pg_catalog.=) m.task),"
+				" m.tasks, ARRAY(SELECT d.task" ROW_DEFAULTS " ORDER BY d.task)" ROW_FROM;
+static const char *const old_row_sql = ROW_COLUMNS " m.is_default" ROW_FROM;
+
 /* The row of lepton_models of a model, as the result type of fcinfo; SPI is connected */
 static Datum
 model_row(FunctionCallInfo fcinfo, const char *name, MemoryContext result_context)
@@ -49,15 +66,7 @@ model_row(FunctionCallInfo fcinfo, const char *name, MemoryContext result_contex
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("return type must be a row type")));
-	if (store_sql(
-			"SELECT m.name, m.task, m.family, m.\"precision\", m.dims, m.max_tokens, m.labels,"
-			" m.parameters, m.bytes, p.name, m.recipe, m.owner::pg_catalog.regrole,"
-			" m.users::pg_catalog.regrole[], m.loaded_at,"
-			" m.is_default FROM " STORE_SCHEMA ".lepton_model m"
-			" LEFT JOIN " STORE_SCHEMA ".lepton_model p"
-			" ON p.id OPERATOR(pg_catalog.=) m.parent"
-			" WHERE m.name::pg_catalog.text OPERATOR(pg_catalog.=) $1",
-			1, types, args, NULL) != 1)
+	if (store_sql(store_has_tasks() ? row_sql : old_row_sql, 1, types, args, NULL) != 1)
 		store_raise_undefined(name);
 	if (desc->natts != SPI_tuptable->tupdesc->natts)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -73,40 +82,59 @@ model_row(FunctionCallInfo fcinfo, const char *name, MemoryContext result_contex
 	return HeapTupleGetDatum(tuple);
 }
 
-/* lepton_load_model(name text, path text) */
+/* The task that a load asks for, argument 2; NULL: what the folder is made for */
+static const StoreTask *
+wanted_task(FunctionCallInfo fcinfo, StoreTask *task)
+{
+	if (PG_NARGS() < 3 || PG_ARGISNULL(2))
+		return NULL;
+	*task = store_task_by_name(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	return task;
+}
+
+/* lepton_load_model(name text, path text [, task text]) */
 Datum
 lepton_load_model_path(PG_FUNCTION_ARGS)
 {
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *path = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	MemoryContext context = CurrentMemoryContext;
 	LepFolder *folder;
+	StoreTask task;
+	const StoreTask *wanted = wanted_task(fcinfo, &task);
+	char *name, *path;
 	Datum result;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	path = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	store_model_check_new_name(name);
 	store_image_sweep();
 	folder = store_directory_open(path);
 	SPI_connect();
-	store_load(name, folder);
+	store_load(name, folder, wanted);
 	store_directory_close(folder);
 	result = model_row(fcinfo, name, context);
 	SPI_finish();
 	PG_RETURN_DATUM(result);
 }
 
-/* lepton_load_model(name text, files regclass) */
+/* lepton_load_model(name text, files regclass [, task text]) */
 Datum
 lepton_load_model_table(PG_FUNCTION_ARGS)
 {
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Oid files = PG_GETARG_OID(1);
 	MemoryContext context = CurrentMemoryContext;
+	StoreTask task;
+	const StoreTask *wanted = wanted_task(fcinfo, &task);
+	char *name;
 	Datum result;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	store_model_check_new_name(name);
 	store_image_sweep();
 	SPI_connect();
-	store_load(name, store_table_open(files));
+	store_load(name, store_table_open(PG_GETARG_OID(1)), wanted);
 	result = model_row(fcinfo, name, context);
 	SPI_finish();
 	PG_RETURN_DATUM(result);
@@ -128,11 +156,20 @@ lepton_rename_model(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* lepton_set_default(name text) */
+/* lepton_set_default(name text [, task text]) */
 Datum
 lepton_set_default(PG_FUNCTION_ARGS)
 {
-	store_set_default(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	StoreTask task;
+
+	if (PG_NARGS() < 2)
+		store_set_default(name, NULL);
+	else
+	{
+		task = store_task_by_name(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		store_set_default(name, &task);
+	}
 	PG_RETURN_VOID();
 }
 

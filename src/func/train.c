@@ -270,7 +270,7 @@ lepton_train(PG_FUNCTION_ARGS)
 						errmsg("unknown training method \"%s\"", method),
 						errhint("The available method is \"head\".")));
 	store_model_check_new_name(new_name);
-	base = store_model_open(base_name, LEP_TASK_EMBED);
+	base = store_model_open(base_name, STORE_TASK_EMBED);
 	set.context =
 		AllocSetContextCreate(CurrentMemoryContext, "lepton train", ALLOCSET_DEFAULT_SIZES);
 	set.d = func_width(base);

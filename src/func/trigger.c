@@ -104,7 +104,7 @@ append_source(StringInfo buffer, bool first, Relation rel, HeapTuple row, int co
 
 /* The common body of both triggers */
 static Datum
-task_trigger(FunctionCallInfo fcinfo, const char *function, LepTask task)
+task_trigger(FunctionCallInfo fcinfo, const char *function, StoreTask task)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	Trigger *trigger;
@@ -158,7 +158,7 @@ task_trigger(FunctionCallInfo fcinfo, const char *function, LepTask task)
 	if (any)
 	{
 		input = cstring_to_text_with_len(buffer.data, buffer.len);
-		if (task == LEP_TASK_CLASSIFY)
+		if (task == STORE_TASK_CLASSIFY)
 			value = coerce_to_column(func_classify_one(m, input), TEXTOID, rel, target);
 		else
 			value = coerce_to_column(func_real_array(func_run_one(m, input), func_width(m)),
@@ -174,12 +174,12 @@ task_trigger(FunctionCallInfo fcinfo, const char *function, LepTask task)
 Datum
 lepton_classify_trigger(PG_FUNCTION_ARGS)
 {
-	return task_trigger(fcinfo, "lepton_classify_trigger", LEP_TASK_CLASSIFY);
+	return task_trigger(fcinfo, "lepton_classify_trigger", STORE_TASK_CLASSIFY);
 }
 
 /* lepton_embed_trigger(target, model, source, ...) */
 Datum
 lepton_embed_trigger(PG_FUNCTION_ARGS)
 {
-	return task_trigger(fcinfo, "lepton_embed_trigger", LEP_TASK_EMBED);
+	return task_trigger(fcinfo, "lepton_embed_trigger", STORE_TASK_EMBED);
 }

@@ -220,10 +220,10 @@ grow_pools(Engine *e, size_t n, size_t n_picks)
 static uint32
 count_rows(const Engine *e, size_t n, size_t n_picks)
 {
-	(void) e;
-	(void) n;
-	(void) n_picks;
-	return 1;
+	uint32 starts[2] = {0, (uint32) n};
+	LepBatch batch = {.n_texts = 1, .n_tokens = n, .starts = starts, .n_picks = n_picks};
+
+	return (uint32) lep_graph_out_rows(e->model->graph, &batch);
 }
 
 /* Find or add a sequence of tokens; equal ones have equal picks */
@@ -369,7 +369,6 @@ run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first,
 					  .types = buffers->types,
 					  .starts = buffers->starts,
 					  .picks = buffers->picks};
-	size_t n_picks = 0;
 	float *out = e->out + row * e->width;
 	LepError err = {0};
 	LepStatus status;
@@ -383,14 +382,13 @@ run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first,
 		memcpy(buffers->ids + batch.n_tokens, e->ids + s->at, s->n * sizeof(int32));
 		memcpy(buffers->types + batch.n_tokens, e->types + s->at, s->n * sizeof(int32));
 		for (uint32 j = 0; j < s->n_picks; j++)
-			buffers->picks[n_picks++] = batch.n_tokens + e->picks[s->picks + j];
+			buffers->picks[batch.n_picks++] = batch.n_tokens + e->picks[s->picks + j];
 		buffers->starts[i - first] = batch.n_tokens;
 		batch.n_tokens += s->n;
 		s->row = row;
 		row += s->n_rows;
 	}
 	buffers->starts[end - first] = batch.n_tokens;
-	batch.n_picks = n_picks;
 	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n, out, &err);
 	INSTR_TIME_SET_CURRENT(to);
 	INSTR_TIME_SUBTRACT(to, from);

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -17,10 +18,14 @@
 
 #include "internal.h"
 
-/* Kernels are part of the key: another lepton.cpu_isa is another layout and another binding. */
+/*
+ * The graph is part of the key: a model that serves several tasks has several.  So are the
+ * kernels: another lepton.cpu_isa is another layout and another binding.
+ */
 typedef struct CacheKey
 {
 	pg_uuid_t id;
+	uint64 graph; /* LepTask */
 	const LepKernels *kernels;
 } CacheKey;
 
@@ -227,6 +232,7 @@ fill_entry(CacheEntry *entry, const StoreRow *row, const LepKernels *kernels)
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("parent of model \"%s\" does not exist", NameStr(row->name)),
 							errhint(STORE_DAMAGED_HINT)));
+		parent_row.graph = LEP_TASK_EMBED;
 		store_head_read(row, &entry->arena, &entry->head);
 		entry->open.head = &entry->head;
 		entry->parent = get_entry(&parent_row, kernels);
@@ -259,6 +265,7 @@ new_entry(const StoreRow *row, const LepKernels *kernels)
 	MemoryContextSwitchTo(work);
 	entry->context = context;
 	entry->key.id = row->id;
+	entry->key.graph = row->graph;
 	entry->key.kernels = kernels;
 	entry->open.row = *row;
 	fill_entry(entry, row, kernels);
@@ -285,6 +292,7 @@ get_entry(const StoreRow *row, const LepKernels *kernels)
 
 	memset(&key, 0, sizeof(key));
 	key.id = row->id;
+	key.graph = row->graph;
 	key.kernels = kernels;
 	slot = hash_search(cache_table, &key, HASH_FIND, NULL);
 	if (slot != NULL && memcmp(slot->entry->open.row.hash, row->hash, LEP_HASH_BYTES) != 0)
@@ -331,23 +339,25 @@ require_use(const StoreRow *row, bool may_use)
 						errhint("Its owner can allow its use with lepton_grant.")));
 }
 
-/* Raise that a model serves another task */
+/* Raise that a model serves other tasks */
 static void
-raise_task(const StoreRow *row, LepTask task)
+raise_task(const StoreRow *row, StoreTask task)
 {
 	char *names = store_row_names((int) task, GetActiveSnapshot());
 
 	ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					errmsg("model \"%s\" does not serve the task \"%s\"", NameStr(row->name),
 						   store_task_name(task)),
-					errdetail("It serves the task \"%s\".", store_task_name(row->task)),
+					errdetail_plural("It serves the task %s.", "It serves the tasks %s.",
+									 pg_popcount((const char *) &row->tasks, sizeof(row->tasks)),
+									 store_task_names(row->tasks)),
 					names != NULL ? errhint("Models for this task: %s.", names)
 								  : errhint("This database has no model for this task yet.")));
 }
 
 /* Raise that a task has no default model */
 static void
-raise_no_default(LepTask task)
+raise_no_default(StoreTask task)
 {
 	char *names = store_row_names((int) task, GetActiveSnapshot());
 
@@ -365,11 +375,30 @@ raise_no_default(LepTask task)
 
 /* Find a row by name, or (NULL) the default of a task, under the active snapshot */
 static bool
-find_row(const char *name, LepTask task, StoreRow *row, bool *may_use)
+find_row(const char *name, StoreTask task, StoreRow *row, bool *may_use)
 {
 	if (name != NULL)
 		return store_row_by_name(name, GetActiveSnapshot(), row, may_use);
 	return store_row_default(task, GetActiveSnapshot(), row, may_use);
+}
+
+/* Tell whether a model serves a task: labels of zero-shot classification can be compared by embeddings too */
+static bool
+serves(const StoreRow *row, StoreTask task)
+{
+	uint32 wanted = STORE_TASK_BIT(task);
+
+	if (task == STORE_TASK_ZERO_SHOT)
+		wanted |= STORE_TASK_BIT(STORE_TASK_EMBED);
+	return (row->tasks & wanted) != 0;
+}
+
+/* Raise unless a model serves a task */
+void
+store_require_task(const StoreRow *row, StoreTask task)
+{
+	if (!serves(row, task))
+		raise_task(row, task);
 }
 
 /*
@@ -380,7 +409,7 @@ find_row(const char *name, LepTask task, StoreRow *row, bool *may_use)
  * has just loaded.  So what is not there is looked for once more with a fresh snapshot.
  */
 static StoreModel *
-open_model(const char *name, bool any_task, LepTask task)
+open_model(const char *name, bool any_task, StoreTask task)
 {
 	bool pushed = store_push_snapshot();
 	StoreModel *m;
@@ -399,8 +428,11 @@ open_model(const char *name, bool any_task, LepTask task)
 	if (!found)
 		raise_no_default(task);
 	require_use(&row, may_use);
-	if (!any_task && row.task != task)
-		raise_task(&row, task);
+	if (any_task)
+		task = row.task;
+	else
+		store_require_task(&row, task);
+	row.graph = store_task_graph(&row, task);
 	m = open_row(&row);
 	if (pushed)
 		PopActiveSnapshot();
@@ -409,11 +441,11 @@ open_model(const char *name, bool any_task, LepTask task)
 
 /* The name of the setting for a task in the place of NULL */
 static const char *
-name_or_setting(const char *name, LepTask task)
+name_or_setting(const char *name, StoreTask task)
 {
-	const char *setting = task == LEP_TASK_EMBED ? lepton_embed_model : lepton_classify_model;
+	const char *setting = store_task_setting(task);
 
-	return name == NULL && setting != NULL && setting[0] != '\0' ? setting : name;
+	return name == NULL && setting[0] != '\0' ? setting : name;
 }
 
 /* Open a model for a task; name NULL: the default */
@@ -425,7 +457,7 @@ store_model_open(const char *name, StoreTask task)
 
 /* Find the row of a model */
 bool
-store_model_find(const char *name, LepTask task, StoreRow *row)
+store_model_find(const char *name, StoreTask task, StoreRow *row)
 {
 	bool pushed = store_push_snapshot();
 	bool found = find_row(name_or_setting(name, task), task, row, NULL);
@@ -439,7 +471,7 @@ store_model_find(const char *name, LepTask task, StoreRow *row)
 StoreModel *
 store_model_open_any(const char *name)
 {
-	return open_model(name, true, LEP_TASK_EMBED);
+	return open_model(name, true, STORE_TASK_EMBED);
 }
 
 /* Let go of a model */

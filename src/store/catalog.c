@@ -9,10 +9,12 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -31,22 +33,103 @@ enum
 	COLUMN_OWNER,
 	COLUMN_USERS,
 	COLUMN_TASK,
-	COLUMN_IS_DEFAULT,
-	COLUMN_PARENT,
+	COLUMN_PARENT = 7, /* 6 was dropped */
 	COLUMN_RECIPE,
 	COLUMN_HASH,
 	COLUMN_FAMILY,
 	COLUMN_PRECISION,
-	COLUMN_BYTES = 16
+	COLUMN_BYTES = 16,
+	COLUMN_TASKS = 18
+};
+
+/* Columns of _lepton.lepton_default. */
+enum
+{
+	DEFAULT_COLUMN_TASK = 1,
+	DEFAULT_COLUMN_MODEL
 };
 
 Oid store_model_relation = InvalidOid;
 
+/* Names of tasks in the catalog, and the settings that name their models. */
+static const struct
+{
+	const char *name;
+	char **setting;
+} tasks[STORE_TASK_COUNT] = {
+	[STORE_TASK_EMBED] = {"embed", &lepton_embed_model},
+	[STORE_TASK_CLASSIFY] = {"classify", &lepton_classify_model},
+	[STORE_TASK_ENTITIES] = {"entities", &lepton_entities_model},
+	[STORE_TASK_ANSWER] = {"answer", &lepton_answer_model},
+	[STORE_TASK_FILL_MASK] = {"fill_mask", &lepton_fill_mask_model},
+	[STORE_TASK_SPARSE_EMBED] = {"sparse_embed", &lepton_sparse_embed_model},
+	[STORE_TASK_RERANK] = {"rerank", &lepton_rerank_model},
+	[STORE_TASK_ZERO_SHOT] = {"zero_shot", &lepton_zero_shot_model},
+};
+
 /* Name of a task in the catalog */
 const char *
-store_task_name(LepTask task)
+store_task_name(StoreTask task)
 {
-	return lep_task_name(task);
+	return tasks[task].name;
+}
+
+/* The setting that names a task's model */
+const char *
+store_task_setting(StoreTask task)
+{
+	const char *name = *tasks[task].setting;
+
+	return name == NULL ? "" : name;
+}
+
+/* Find a task by its name */
+static bool
+find_task(const char *name, size_t len, StoreTask *task)
+{
+	for (int i = 0; i < STORE_TASK_COUNT; i++)
+		if (strlen(tasks[i].name) == len && memcmp(tasks[i].name, name, len) == 0)
+		{
+			*task = (StoreTask) i;
+			return true;
+		}
+	return false;
+}
+
+/* List the names of tasks */
+char *
+store_task_names(uint32 bits)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < STORE_TASK_COUNT; i++)
+		if (bits & STORE_TASK_BIT(i))
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", tasks[i].name);
+	return names.data;
+}
+
+/* The task of a name */
+StoreTask
+store_task_by_name(const char *name)
+{
+	StoreTask task;
+
+	if (!find_task(name, strlen(name), &task))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("task \"%s\" does not exist", name),
+				 errhint("Tasks are %s.", store_task_names(STORE_TASK_BIT(STORE_TASK_COUNT) - 1))));
+	return task;
+}
+
+/* The graph that serves a task */
+LepTask
+store_task_graph(const StoreRow *row, StoreTask task)
+{
+	if (task == STORE_TASK_ZERO_SHOT && !(row->tasks & STORE_TASK_BIT(task)))
+		return LEP_TASK_EMBED;
+	return task < STORE_TASK_RERANK ? (LepTask) task : LEP_TASK_CLASSIFY;
 }
 
 /* Raise that the extension is not there */
@@ -89,9 +172,15 @@ store_catalog(StoreCatalog *catalog)
 	catalog->model = catalog_relation(schema, "lepton_model");
 	catalog->model_by_name = catalog_relation(schema, "lepton_model_name_key");
 	catalog->model_by_id = catalog_relation(schema, "lepton_model_pkey");
-	catalog->model_default = catalog_relation(schema, "lepton_model_default");
 	catalog->chunk = catalog_relation(schema, "lepton_model_chunk");
 	catalog->chunk_by_path = catalog_relation(schema, "lepton_model_chunk_pkey");
+}
+
+/* Tell whether the catalog knows models of several tasks */
+bool
+store_has_tasks(void)
+{
+	return OidIsValid(get_relname_relid("lepton_default", catalog_schema()));
 }
 
 /* Make sure that a snapshot is active */
@@ -150,6 +239,26 @@ row_column(HeapTuple tuple, int column, TupleDesc desc)
 	return value;
 }
 
+/* STORE_TASK_BITs of a text[]; names that this version does not know are left out */
+static uint32
+read_tasks(ArrayType *array)
+{
+	Datum *names;
+	int n;
+	uint32 bits = 0;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		text *name = DatumGetTextPP(names[i]);
+		StoreTask task;
+
+		if (find_task(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &task))
+			bits |= STORE_TASK_BIT(task);
+	}
+	return bits;
+}
+
 /* Take a tuple of lepton_model apart */
 static void
 read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
@@ -163,7 +272,6 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 	row->id = *DatumGetUUIDP(row_column(tuple, COLUMN_ID, desc));
 	row->name = *DatumGetName(row_column(tuple, COLUMN_NAME, desc));
 	row->owner = DatumGetObjectId(row_column(tuple, COLUMN_OWNER, desc));
-	row->is_default = DatumGetBool(row_column(tuple, COLUMN_IS_DEFAULT, desc));
 	parent = heap_getattr(tuple, COLUMN_PARENT, desc, &isnull);
 	if (isnull)
 		memset(&row->parent, 0, sizeof(row->parent));
@@ -176,22 +284,17 @@ read_row(HeapTuple tuple, TupleDesc desc, StoreRow *row, bool *may_use)
 	text_to_cstring_buffer(DatumGetTextPP(row_column(tuple, COLUMN_PRECISION, desc)),
 						   row->precision, sizeof(row->precision));
 	task = DatumGetTextPP(row_column(tuple, COLUMN_TASK, desc));
-	row->task = LEP_TASK_COUNT;
-	for (int i = 0; i < LEP_TASK_COUNT; i++)
-	{
-		const char *known = lep_task_name((LepTask) i);
-
-		if (VARSIZE_ANY_EXHDR(task) == strlen(known) &&
-			memcmp(VARDATA_ANY(task), known, strlen(known)) == 0)
-			row->task = (LepTask) i;
-	}
-	if (row->task == LEP_TASK_COUNT)
+	if (!find_task(VARDATA_ANY(task), VARSIZE_ANY_EXHDR(task), &row->task))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" serves a task that this version of lepton does not know",
 						NameStr(row->name)),
 				 errhint("Update lepton on this server.")));
+	row->tasks = STORE_TASK_BIT(row->task);
+	if (desc->natts >= COLUMN_TASKS)
+		row->tasks |= read_tasks(DatumGetArrayTypeP(row_column(tuple, COLUMN_TASKS, desc)));
 
+	row->graph = store_task_graph(row, row->task);
 	hash = DatumGetByteaPP(row_column(tuple, COLUMN_HASH, desc));
 	if (VARSIZE_ANY_EXHDR(hash) != LEP_HASH_BYTES)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -252,10 +355,37 @@ store_row_by_id(const pg_uuid_t *id, Snapshot snapshot, StoreRow *row)
 
 /* Find the default model of a task */
 bool
-store_row_default(LepTask task, Snapshot snapshot, StoreRow *row, bool *may_use)
+store_row_default(StoreTask task, Snapshot snapshot, StoreRow *row, bool *may_use)
 {
-	return find_row("lepton_model_default", COLUMN_TASK, F_TEXTEQ,
-					CStringGetTextDatum(store_task_name(task)), snapshot, row, may_use);
+	Oid schema = catalog_schema();
+	Relation relation;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	pg_uuid_t id = {{0}};
+
+	if (!store_has_tasks())
+		return find_row("lepton_model_default", COLUMN_TASK, F_TEXTEQ,
+						CStringGetTextDatum(store_task_name(task)), snapshot, row, may_use);
+	relation = table_open(catalog_relation(schema, "lepton_default"), AccessShareLock);
+	ScanKeyInit(&key, DEFAULT_COLUMN_TASK, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(store_task_name(task)));
+	scan = systable_beginscan(relation, catalog_relation(schema, "lepton_default_pkey"), true,
+							  snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (tuple != NULL)
+	{
+		bool isnull;
+		Datum model =
+			heap_getattr(tuple, DEFAULT_COLUMN_MODEL, RelationGetDescr(relation), &isnull);
+
+		if (!isnull)
+			id = *DatumGetUUIDP(model);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return tuple != NULL && find_row("lepton_model_pkey", COLUMN_ID, F_UUID_EQ, UUIDPGetDatum(&id),
+									 snapshot, row, may_use);
 }
 
 /* Collect the hashes of all models */
@@ -305,7 +435,7 @@ store_row_names(int task, Snapshot snapshot)
 	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
 	{
 		read_row(tuple, RelationGetDescr(relation), &row, NULL);
-		if (task >= 0 && row.task != (LepTask) task)
+		if (task >= 0 && !(row.tasks & STORE_TASK_BIT(task)))
 			continue;
 		if (shown == STORE_HINT_MODELS)
 			more++;

@@ -104,7 +104,7 @@ store_model_create_head(const char *name, StoreModel *parent, const char **label
 	uint64 bytes;
 
 	store_model_check_new_name(name);
-	if (parent->row.task != LEP_TASK_EMBED || parent->head != NULL)
+	if (!(parent->row.tasks & STORE_TASK_BIT(STORE_TASK_EMBED)) || parent->head != NULL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("model \"%s\" does not embed", NameStr(parent->row.name))));
 	old = MemoryContextSwitchTo(context);
@@ -119,7 +119,8 @@ store_model_create_head(const char *name, StoreModel *parent, const char **label
 	memory.folder = (LepFolder){memory.files, 2, memory_read, &memory};
 
 	row.name = name;
-	row.task = LEP_TASK_CLASSIFY;
+	row.task = STORE_TASK_CLASSIFY;
+	row.tasks = STORE_TASK_BIT(STORE_TASK_CLASSIFY);
 	row.parent = &parent->row.id;
 	row.recipe = recipe;
 	row.family = STORE_HEAD_FAMILY;

@@ -63,7 +63,7 @@ image_path(const StoreRow *row, const LepKernels *kernels, char *dst)
 	char layout[LEP_LAYOUT_MAX];
 
 	store_hash_digits(row->hash, digits);
-	lep_image_layout(kernels, row->task, layout);
+	lep_image_layout(kernels, row->graph, layout);
 	snprintf(dst, MAXPGPATH, "%s/" STORE_FILE_PREFIX "%s.%s", DatabasePath, digits, layout);
 }
 
@@ -130,7 +130,7 @@ open_file(const char *path, const StoreRow *row, const LepKernels *kernels, Memo
 	if (state != FILE_USABLE)
 		return state;
 	status = lep_image_open(image->base, image->length, row->hash, kernels, arena, model, err);
-	if (status == LEP_OK && model->view.desc->task == row->task)
+	if (status == LEP_OK && model->view.desc->task == row->graph)
 		return FILE_USABLE;
 	if (status != LEP_OK && status != LEP_BAD_IMAGE)
 		lepton_raise(status, err);
@@ -238,7 +238,7 @@ store_source_open(const StoreRow *row, LepArena *arena)
 	LepError err;
 
 	store_chunks_verify(chunks, row);
-	lepton_check(lep_source_open(store_chunks_folder(chunks), arena, (int) row->task, &source,
+	lepton_check(lep_source_open(store_chunks_folder(chunks), arena, (int) row->graph, &source,
 								 lepton_stop(), &err),
 				 &err);
 	return source;

@@ -26,9 +26,10 @@
 /* Class of advisory locks, in field 4 of the tag; users' own are 1 and 2. */
 typedef enum StoreLockClass
 {
-	STORE_LOCK_NAME = 19525,	/* a model name being made */
-	STORE_LOCK_DEFAULT = 19526, /* the default model of a task being chosen */
-	STORE_LOCK_IMAGE = 19527	/* an image being built */
+	STORE_LOCK_NAME = 19525, /* a model name being made */
+	STORE_LOCK_DEFAULT =
+		19526,				 /* the default model of a task being chosen, in the order of tasks */
+	STORE_LOCK_IMAGE = 19527 /* an image being built */
 } StoreLockClass;
 
 /* catalog.c: rows */
@@ -36,7 +37,7 @@ typedef enum StoreLockClass
 /* OIDs of the catalog, looked up anew in each call. */
 typedef struct StoreCatalog
 {
-	Oid model, model_by_name, model_by_id, model_default;
+	Oid model, model_by_name, model_by_id;
 	Oid chunk, chunk_by_path;
 } StoreCatalog;
 
@@ -45,14 +46,18 @@ extern Oid store_model_relation;
 
 /* Raises when the extension is not installed in this database. */
 void store_catalog(StoreCatalog *catalog);
+/* False when the extension is of a version before 0.5.0: a model has one task. */
+bool store_has_tasks(void);
 /* Find a row; *may_use (may be NULL) tells whether the current user may use the model. */
 bool store_row_by_name(const char *name, Snapshot snapshot, StoreRow *row, bool *may_use);
 bool store_row_by_id(const pg_uuid_t *id, Snapshot snapshot, StoreRow *row);
-bool store_row_default(LepTask task, Snapshot snapshot, StoreRow *row, bool *may_use);
+bool store_row_default(StoreTask task, Snapshot snapshot, StoreRow *row, bool *may_use);
 /* All hashes of models: palloc'd [*n][LEP_HASH_BYTES]. */
 uint8 *store_row_hashes(Snapshot snapshot, int *n);
 /* Raise that there is no such model; the hint names those that are. */
 void store_raise_undefined(const char *name) __attribute__((noreturn));
+/* Names of tasks, as "a", "b" in quotes. */
+char *store_task_names(uint32 tasks);
 /* Names of models, of one task or (task < 0) all, as "a, b and 3 more"; NULL when there are none. */
 char *store_row_names(int task, Snapshot snapshot);
 /* Push a snapshot if none is active; true when it did, then PopActiveSnapshot(). */
@@ -93,14 +98,15 @@ LepFolder *store_table_open(Oid relation);
 
 /* load.c */
 
-/* Load the files of folder as a model; name has been reserved. */
-void store_load(const char *name, LepFolder *folder);
+/* Load the files of folder as a model; name has been reserved.  task NULL: what the folder is made for. */
+void store_load(const char *name, LepFolder *folder, const StoreTask *task);
 /* Insert the row of a model that is being made, and fill in what was learned at the end. */
 typedef struct StoreNewRow
 {
 	pg_uuid_t id;
 	const char *name;
-	LepTask task;
+	StoreTask task;
+	uint32 tasks;			 /* STORE_TASK_BITs */
 	const pg_uuid_t *parent; /* or NULL */
 	const char *recipe;		 /* or NULL */
 	const char *family, *precision;
@@ -170,10 +176,16 @@ void store_drop_dependents(const StoreDependent *dependents, int n);
 
 void store_drop(const char *name, bool cascade);
 void store_rename(const char *name, const char *new_name);
-void store_set_default(const char *name);
+/* task NULL: what the model is mainly for. */
+void store_set_default(const char *name, const StoreTask *task);
 void store_grant(const char *name, Oid role);
 void store_revoke(const char *name, Oid role);
 void store_verify(const char *name);
+
+/* cache.c */
+
+/* Raise unless a model serves a task. */
+void store_require_task(const StoreRow *row, StoreTask task);
 
 /* stat.c */
 

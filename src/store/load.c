@@ -11,12 +11,14 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "../engine/task.h"
 #include "internal.h"
 
 /* A folder that has been opened and checked. */
@@ -88,6 +90,19 @@ label_array(const StoreNewRow *row)
 		construct_array(labels, row->n_labels, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* Names of tasks as text[] */
+static Datum
+task_array(uint32 tasks)
+{
+	Datum names[STORE_TASK_COUNT];
+	int n = 0;
+
+	for (int i = 0; i < STORE_TASK_COUNT; i++)
+		if (tasks & STORE_TASK_BIT(i))
+			names[n++] = CStringGetTextDatum(store_task_name((StoreTask) i));
+	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 /* Insert the row of a model whose files are still to come; sets its id */
 void
 store_insert_row(StoreNewRow *row)
@@ -129,7 +144,7 @@ store_insert_row(StoreNewRow *row)
 
 /* Tell whether a task has a default model, whoever has committed it */
 static bool
-has_default(LepTask task)
+has_default(StoreTask task)
 {
 	StoreRow row;
 	bool found;
@@ -140,44 +155,82 @@ has_default(LepTask task)
 	return found;
 }
 
+/*
+ * Tell whether the first model of a task is its default: a model of what it is mainly for, and of
+ * what is the same use under another name
+ */
+static bool
+may_be_default(const StoreNewRow *row, StoreTask task)
+{
+	if (task == row->task)
+		return true;
+	if (!(row->tasks & STORE_TASK_BIT(task)))
+		return false;
+	return (row->task == STORE_TASK_CLASSIFY && task >= STORE_TASK_RERANK) ||
+		   (row->task == STORE_TASK_EMBED && task == STORE_TASK_FILL_MASK);
+}
+
+/* Make a model the default of a task that has none */
+static void
+take_default(const StoreNewRow *row, StoreTask task)
+{
+	Oid types[] = {UUIDOID, TEXTOID};
+	Datum values[] = {UUIDPGetDatum(&row->id), CStringGetTextDatum(store_task_name(task))};
+
+	if (has_default(task))
+		return;
+	/* Others who would make the first one wait here for our commit. */
+	store_lock(STORE_LOCK_DEFAULT, (uint64) task, false);
+	if (has_default(task))
+		return;
+	store_sql(store_has_tasks()
+				  ? "INSERT INTO " STORE_SCHEMA ".lepton_default (model, task) VALUES ($1, $2)"
+				  : "UPDATE " STORE_SCHEMA ".lepton_model SET is_default = true"
+					" WHERE id OPERATOR(pg_catalog.=) $1 AND task OPERATOR(pg_catalog.=) $2",
+			  lengthof(types), types, values, NULL);
+}
+
 /* Write the sums into the row, and make the first model of a task its default */
 void
 store_finish_row(const StoreNewRow *row, const uint8 *hash, uint64 bytes)
 {
-	Oid types[] = {UUIDOID, BYTEAOID, INT8OID, BOOLOID};
+	Oid types[] = {UUIDOID, BYTEAOID, INT8OID, TEXTARRAYOID};
 	Datum values[lengthof(types)];
+	bool has_tasks = store_has_tasks();
 	bytea *sum = palloc(VARHDRSZ + LEP_HASH_BYTES);
-	bool is_default = false;
 
 	SET_VARSIZE(sum, VARHDRSZ + LEP_HASH_BYTES);
 	memcpy(VARDATA(sum), hash, LEP_HASH_BYTES);
-	if (!has_default(row->task))
-	{
-		/* Others who would make the first one wait here for our commit. */
-		store_lock(STORE_LOCK_DEFAULT, (uint64) row->task, false);
-		is_default = !has_default(row->task);
-	}
 	values[0] = UUIDPGetDatum(&row->id);
 	values[1] = PointerGetDatum(sum);
 	values[2] = Int64GetDatum((int64) bytes);
-	values[3] = BoolGetDatum(is_default);
-	store_sql("UPDATE " STORE_SCHEMA ".lepton_model SET hash = $2, bytes = $3, is_default = $4"
-			  " WHERE id OPERATOR(pg_catalog.=) $1",
-			  lengthof(types), types, values, NULL);
+	values[3] = task_array(row->tasks);
+	store_sql(has_tasks ? "UPDATE " STORE_SCHEMA
+						  ".lepton_model SET hash = $2, bytes = $3, tasks = $4"
+						  " WHERE id OPERATOR(pg_catalog.=) $1"
+						: "UPDATE " STORE_SCHEMA ".lepton_model SET hash = $2, bytes = $3"
+						  " WHERE id OPERATOR(pg_catalog.=) $1",
+			  has_tasks ? 4 : 3, types, values, NULL);
+	for (int i = 0; i < STORE_TASK_COUNT; i++)
+		if (may_be_default(row, (StoreTask) i))
+			take_default(row, (StoreTask) i);
 }
 
 /* Open a folder and check everything but the weights' values */
 static void
-check_folder(LepFolder *folder, Checked *checked)
+check_folder(LepFolder *folder, const StoreTask *wanted, Checked *checked)
 {
+	int task = LEP_TASK_DEFAULT;
 	LepGraph *graph = NULL;
 	LepError err;
 
+	if (wanted != NULL)
+		task = *wanted < STORE_TASK_RERANK ? (int) *wanted : (int) LEP_TASK_CLASSIFY;
 	checked->allocator = lepton_allocator(CurrentMemoryContext);
 	lep_arena_init(&checked->arena, &checked->allocator, 0);
-	lepton_check(lep_source_open(folder, &checked->arena, LEP_TASK_DEFAULT, &checked->source,
-								 lepton_stop(), &err),
-				 &err);
+	lepton_check(
+		lep_source_open(folder, &checked->arena, task, &checked->source, lepton_stop(), &err),
+		&err);
 	lepton_check(
 		lep_graph_build(&checked->source->view, lepton_kernels(), &checked->arena, &graph, &err),
 		&err);
@@ -197,21 +250,53 @@ same_model(const Checked *a, const Checked *b)
 		   a->n_parameters == b->n_parameters;
 }
 
-/* Describe a checked folder as a row */
+/* STORE_TASK_BITs of a checked folder: those of graphs, and what a classifier's labels are good for besides */
+static uint32
+served_tasks(const LepSource *source)
+{
+	const LepDesc *desc = source->view.desc;
+	uint32 tasks = source->tasks;
+
+	if (desc->task != LEP_TASK_CLASSIFY)
+		return tasks;
+	if (desc->n_labels == 1)
+		tasks |= STORE_TASK_BIT(STORE_TASK_RERANK);
+	if (lep_entailment(&source->view) >= 0)
+		tasks |= STORE_TASK_BIT(STORE_TASK_ZERO_SHOT);
+	return tasks;
+}
+
+/* Raise that a folder cannot serve the task that it is to be loaded for */
 static void
-describe(const Checked *checked, const char *name, StoreNewRow *row)
+raise_unserved(StoreTask task, uint32 tasks)
+{
+	ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					errmsg("the folder does not serve the task \"%s\"", store_task_name(task)),
+					errdetail_plural("It serves the task %s.", "It serves the tasks %s.",
+									 pg_popcount((const char *) &tasks, sizeof(tasks)),
+									 store_task_names(tasks))));
+}
+
+/* Describe a checked folder as a row; wanted NULL: its own task */
+static void
+describe(const Checked *checked, const char *name, const StoreTask *wanted, StoreNewRow *row)
 {
 	const LepDesc *desc = checked->source->view.desc;
 
 	memset(row, 0, sizeof(*row));
 	row->name = name;
-	row->task = (LepTask) desc->task;
+	row->task = wanted != NULL ? *wanted : (StoreTask) desc->task;
+	row->tasks = served_tasks(checked->source);
+	if (!(row->tasks & STORE_TASK_BIT(row->task)))
+		raise_unserved(row->task, row->tasks);
 	row->family = desc->family;
 	row->precision = checked->source->stored;
-	row->dims = row->task == LEP_TASK_EMBED ? (int) lep_desc_width(desc) : 0;
+	row->dims = desc->task == LEP_TASK_EMBED || desc->task == LEP_TASK_SPARSE
+					? (int) lep_desc_width(desc)
+					: 0;
 	row->max_tokens = (int) desc->max_tokens;
 	row->parameters = checked->n_parameters;
-	if (row->task == LEP_TASK_CLASSIFY)
+	if (desc->task == LEP_TASK_CLASSIFY || desc->task == LEP_TASK_ENTITIES)
 	{
 		const char **labels = palloc(sizeof(char *) * desc->n_labels);
 		const char *at = checked->source->view.texts;
@@ -228,7 +313,7 @@ describe(const Checked *checked, const char *name, StoreNewRow *row)
  * reserved.  origin is NULL, or says what the files were made from
  */
 static void
-make_model(const char *name, LepFolder *folder, const StoreOrigin *origin)
+make_model(const char *name, LepFolder *folder, const StoreTask *wanted, const StoreOrigin *origin)
 {
 	MemoryContext old;
 	MemoryContext context =
@@ -242,8 +327,8 @@ make_model(const char *name, LepFolder *folder, const StoreOrigin *origin)
 
 	old = MemoryContextSwitchTo(context);
 	store_progress_phase(STORE_PHASE_CHECK, 0);
-	check_folder(folder, &offered);
-	describe(&offered, name, &row);
+	check_folder(folder, wanted, &offered);
+	describe(&offered, name, wanted, &row);
 	if (origin != NULL)
 	{
 		row.parent = &origin->parent->row.id;
@@ -260,7 +345,7 @@ make_model(const char *name, LepFolder *folder, const StoreOrigin *origin)
 	memset(&stored_row, 0, sizeof(stored_row));
 	stored_row.id = row.id;
 	namestrcpy(&stored_row.name, name);
-	check_folder(store_chunks_folder(store_chunks_open(&stored_row)), &stored);
+	check_folder(store_chunks_folder(store_chunks_open(&stored_row)), wanted, &stored);
 	PopActiveSnapshot();
 	if (!same_model(&offered, &stored))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
@@ -276,10 +361,10 @@ make_model(const char *name, LepFolder *folder, const StoreOrigin *origin)
 
 /* Load a folder */
 void
-store_load(const char *name, LepFolder *folder)
+store_load(const char *name, LepFolder *folder, const StoreTask *task)
 {
 	store_progress_begin(STORE_PROGRESS_LOAD, STORE_PHASE_CHECK, 0);
-	make_model(name, folder, NULL);
+	make_model(name, folder, task, NULL);
 	store_progress_end();
 }
 
@@ -287,7 +372,9 @@ store_load(const char *name, LepFolder *folder)
 void
 store_model_create(const char *name, LepFolder *folder, const StoreOrigin *origin)
 {
+	const StoreTask *task = &origin->parent->row.task;
+
 	SPI_connect();
-	make_model(name, folder, origin);
+	make_model(name, folder, task, origin);
 	SPI_finish();
 }

@@ -144,11 +144,12 @@ store_rename(const char *name, const char *new_name)
 	SPI_finish();
 }
 
-/* Make a model the default of its task */
+/* Make a model the default of a task */
 void
-store_set_default(const char *name)
+store_set_default(const char *name, const StoreTask *wanted)
 {
 	StoreRow row;
+	StoreTask task;
 	bool found;
 
 	/* This lock comes before those of rows: two of us would wait for each other's rows. */
@@ -158,17 +159,19 @@ store_set_default(const char *name)
 	if (!found)
 		store_raise_undefined(name);
 	store_require_owner(&row);
+	task = wanted != NULL ? *wanted : row.task;
 	PreventCommandIfReadOnly("a change of models");
-	store_lock(STORE_LOCK_DEFAULT, (uint64) row.task, false);
+	store_lock(STORE_LOCK_DEFAULT, (uint64) task, false);
 	SPI_connect();
 	lock_owned(name, &row);
-	change_row("UPDATE " STORE_SCHEMA ".lepton_model SET is_default = false"
-			   " WHERE task OPERATOR(pg_catalog.=) $2 AND is_default"
-			   " AND id OPERATOR(pg_catalog.<>) $1",
-			   &row, TEXTOID, CStringGetTextDatum(store_task_name(row.task)));
-	change_row("UPDATE " STORE_SCHEMA ".lepton_model SET is_default = $2"
-			   " WHERE id OPERATOR(pg_catalog.=) $1",
-			   &row, BOOLOID, BoolGetDatum(true));
+	store_require_task(&row, task);
+	if (!store_has_tasks())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("extension \"lepton\" of this database is older than its library"),
+						errhint("Use ALTER EXTENSION lepton UPDATE.")));
+	change_row("INSERT INTO " STORE_SCHEMA ".lepton_default (model, task)"
+			   " VALUES ($1, $2) ON CONFLICT (task) DO UPDATE SET model = $1",
+			   &row, TEXTOID, CStringGetTextDatum(store_task_name(task)));
 	SPI_finish();
 }
 

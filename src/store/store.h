@@ -3,7 +3,7 @@
  * of this backend, privileges.
  *
  * Use, once per call of an SQL function:
- *		StoreModel *m = store_model_open(name, LEP_TASK_EMBED);	 -- raises
+ *		StoreModel *m = store_model_open(name, STORE_TASK_EMBED);	-- raises
  *		... m->model, m->head ...
  *		store_model_close(m);	 -- optional: the transaction's end closes it too
  *
@@ -20,14 +20,23 @@
 #include "../engine/image.h"
 
 /*
- * What models are used for, in the words of SQL: a task has a default model, a setting and functions of its own.  Up
- * to STORE_TASK_GRAPHS it is also what a graph is built for (LepTask); the others run the graph of another task.
+ * What models are used for, in the words of SQL: a task has a default model, a setting and functions of its own.  The
+ * first ones are what graphs are built for, with the numbers of LepTask; the last two run a classifier's graph.
  */
 typedef enum StoreTask
 {
 	STORE_TASK_EMBED = 0,
-	STORE_TASK_CLASSIFY = 1,
+	STORE_TASK_CLASSIFY,
+	STORE_TASK_ENTITIES,
+	STORE_TASK_ANSWER,
+	STORE_TASK_FILL_MASK,
+	STORE_TASK_SPARSE_EMBED,
+	STORE_TASK_RERANK, /* a classifier of pairs with one label */
+	STORE_TASK_ZERO_SHOT, /* a classifier of pairs with a label for entailment; or an embedding model */
+	STORE_TASK_COUNT
 } StoreTask;
+
+#define STORE_TASK_BIT(task) (1u << (task))
 
 /* A catalog row. */
 typedef struct StoreRow
@@ -35,12 +44,14 @@ typedef struct StoreRow
 	pg_uuid_t id;
 	NameData name;
 	Oid owner;
-	LepTask task;
+	StoreTask task; /* that it is mainly for */
+	uint32 tasks;	/* STORE_TASK_BITs of all that it serves */
+	LepTask
+		graph; /* that is used, or is to be: of what the model is mainly for, unless said otherwise */
 	bool is_head;	  /* needs its parent to answer; every other model is complete in itself */
 	pg_uuid_t parent; /* what it was made from; of all but a head it may be gone, or zero */
 	uint8 hash[LEP_HASH_BYTES];
-	uint64 bytes; /* of its files */
-	bool is_default;
+	uint64 bytes;		/* of its files */
 	char precision[32]; /* of its weights, for people; cut if longer */
 } StoreRow;
 
@@ -63,16 +74,22 @@ typedef struct StoreModel
 	struct StoreStat *stat; /* where to count */
 } StoreModel;
 
-/* "embed", "classify" */
-const char *store_task_name(LepTask task);
+/* "embed", "classify" ... */
+const char *store_task_name(StoreTask task);
+/* The task of a name; raises when there is none, naming those that are. */
+StoreTask store_task_by_name(const char *name);
+/* The graph that serves a task for a model. */
+LepTask store_task_graph(const StoreRow *row, StoreTask task);
+/* The setting that names a task's model, "" when it is not set. */
+const char *store_task_setting(StoreTask task);
 
 /*
  * Open a model by name, NULL for the default of the task.  Raises when it is
- * not there (naming those that are), when the user may not use it, when it serves another task.
+ * not there (naming those that are), when the user may not use it, when it serves other tasks.
  */
 StoreModel *store_model_open(const char *name, StoreTask task);
 /* Find the row that store_model_open would; false when there is none. */
-bool store_model_find(const char *name, LepTask task, StoreRow *row);
+bool store_model_find(const char *name, StoreTask task, StoreRow *row);
 /* The same without looking at the task: tokenizing, describing. */
 StoreModel *store_model_open_any(const char *name);
 /* Let go; the cache keeps the model warm. */

@@ -22,6 +22,9 @@ ALTER EXTENSION lepton UPDATE TO '0.3.0';
 EXECUTE objects;
 ALTER EXTENSION lepton UPDATE TO '0.4.0';
 EXECUTE objects;
+ALTER EXTENSION lepton UPDATE TO '0.5.0';
+EXECUTE objects;
+SELECT name, task, tasks, "default", default_for FROM lepton_models;
 SELECT count(stored) > 0 AS graph FROM lepton_graph('tiny');
 SELECT e = lepton_embed('a', 'tiny') AS same, lepton_verify('tiny') FROM kept;
 CREATE TEMP TABLE walked AS
