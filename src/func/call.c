@@ -178,6 +178,7 @@ func_call_run(const FuncTask *task, StoreModel *m, const text *const *texts, con
 	func_window_raise(w);
 	init_call(&c, w, task, m, func_window_engine(w, m), CurrentMemoryContext);
 	c.sink.add = add_and_run;
+	c.call.is_alone = true;
 	set_arguments(&c.call, texts, options);
 	lepton_check(task->encode(&c.call, &c.sink, &err), &err);
 	flush(&c);

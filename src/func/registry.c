@@ -68,7 +68,16 @@ func_task_model_argument(const FuncTask *task, int n_args)
 {
 	if (n_args == task->n_texts + task->n_options)
 		return -1;
-	return n_args == task->n_texts + 1 + task->n_options ? task->n_texts : -2;
+	return n_args == task->n_texts + 1 + task->n_options ? task->n_texts + task->n_leading : -2;
+}
+
+/* Number of the argument that is an option */
+int
+func_task_option_argument(const FuncTask *task, int n_args, int i)
+{
+	bool has_model = n_args > task->n_texts + task->n_options;
+
+	return task->n_texts + i + (has_model && i >= task->n_leading ? 1 : 0);
 }
 
 /* Open the model of a call */
@@ -227,14 +236,13 @@ static Datum
 call_with_steps(FunctionCallInfo fcinfo, const FuncTask *task, StoreModel *m,
 				const text *const *texts)
 {
-	int first = task->n_texts + (PG_NARGS() > task->n_texts + task->n_options ? 1 : 0);
 	Datum options[FUNC_MAX_OPTIONS];
 	StoreSet set = {{put_row}, (ReturnSetInfo *) fcinfo->resultinfo};
 	bool isnull;
 	Datum value;
 
 	for (int i = 0; i < task->n_options; i++)
-		options[i] = PG_GETARG_DATUM(first + i);
+		options[i] = PG_GETARG_DATUM(func_task_option_argument(task, PG_NARGS(), i));
 	if (task->is_set)
 		InitMaterializedSRF(fcinfo, 0);
 	value = func_call_run(task, m, texts, options, task->is_set ? &set.set : NULL, &isnull);

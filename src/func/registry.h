@@ -15,8 +15,8 @@
  * finish leaves the call as encode left it, so that the last two can be done again.
  *
  * A new task function is one entry of the table in registry.c, the functions that
- * it names, and its SQL declaration: STRICT, the texts first, then the model's name, which the form for the
- * default model lacks, then the options.
+ * it names, and its SQL declaration: STRICT, the texts first, options that have no default, then the model's
+ * name, which the form for the default model lacks, then the other options.
  */
 #ifndef LEPTON_FUNC_REGISTRY_H
 #define LEPTON_FUNC_REGISTRY_H
@@ -52,7 +52,8 @@ typedef struct FuncTask
 	const char *symbol;	 /* its name in the library */
 	StoreTask task;		 /* that the model must serve */
 	int n_texts;		 /* leading arguments that are texts */
-	int n_options;		 /* arguments behind the model's name, or behind the texts */
+	int n_options;		 /* further arguments, the model's name not counted */
+	int n_leading;		 /* of them those in front of the model's name */
 	bool is_set;		 /* returns rows */
 	bool has_empty;		 /* a model's name that is empty is the default model */
 
@@ -78,6 +79,7 @@ struct FuncTaskCall
 	MemoryContext context;			   /* for what encode keeps; lives as long as the call */
 	void *kept;						   /* the task's, made by encode */
 	void *taken;					   /* the task's, between absorb and finish */
+	bool is_alone;					   /* absorb and finish come once */
 };
 
 /* The entry of a C function, NULL when it is not a task function. */
@@ -87,9 +89,11 @@ bool func_task_has_symbol(const char *symbol);
 
 /*
  * Number of the argument that is the model's name in a call with n_args arguments, -1 when it
- * has none: the default model; -2 when the function cannot have so many.  Options follow it, or the texts.
+ * has none: the default model; -2 when the function cannot have so many.
  */
 int func_task_model_argument(const FuncTask *task, int n_args);
+/* Number of the argument that is option i in a call with n_args arguments. */
+int func_task_option_argument(const FuncTask *task, int n_args, int i);
 
 /* Open the model of a call; name NULL: the default. */
 StoreModel *func_task_open(const FuncTask *task, const char *name);
