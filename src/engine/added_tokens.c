@@ -173,15 +173,32 @@ strip_normalized(const LepChar *chars, size_t n, Match *match, size_t floor, Lep
 	}
 }
 
-/* Append the token of a match for bytes [start, end) of the text. */
+/* Append the token of a match, chars[n] of normalised text. */
 static LepStatus
-push_added(LepTokenRun *run, const LepAdded *token, size_t start, size_t end)
+push_added(LepTokenRun *run, const LepAdded *token, const LepChar *chars, size_t n)
 {
 	LepStatus status = lep_run_reserve(run, 1);
 
-	if (status == LEP_OK)
-		lep_run_push(run, token->id, start, end);
-	return status;
+	if (status != LEP_OK)
+		return status;
+	lep_run_push(run, token->id, chars[0].start, chars[n - 1].end);
+	return lep_run_mark(run, chars, n);
+}
+
+/* The same for bytes [start, end) of the text. */
+static LepStatus
+push_raw(LepTokenRun *run, const LepAdded *token, size_t start, size_t end)
+{
+	LepCharBuffer *chars = &run->scratch->chars;
+	LepStatus status = lep_run_reserve(run, 1);
+
+	if (status != LEP_OK)
+		return status;
+	lep_run_push(run, token->id, start, end);
+	if (run->tables->n_trims == 0)
+		return LEP_OK;
+	status = lep_chars_load(chars, run->text, start, end, run->stop, run->err);
+	return status == LEP_OK ? lep_run_mark(run, chars->chars, chars->n) : status;
 }
 
 /* Tokenize text[*done, up_to), where no match starts, as far as it may be cut; move *done. */
@@ -248,7 +265,7 @@ lep_run_text(LepTokenRun *run)
 		if (done < match.start)
 			status = lep_run_stretch(run, done, match.start);
 		if (status == LEP_OK && run->n <= run->limit && match.end > match.start)
-			status = push_added(run, match.token, match.start, match.end);
+			status = push_raw(run, match.token, match.start, match.end);
 		floor = done = match.end;
 	}
 	if (status == LEP_OK && run->n <= run->limit && done < run->len)
@@ -289,8 +306,7 @@ lep_run_normalized(LepTokenRun *run, const LepChar *chars, size_t n)
 		if (floor < match.start)
 			status = lep_run_words(run, chars + floor, match.start - floor);
 		if (status == LEP_OK && run->n <= run->limit && match.end > match.start)
-			status =
-				push_added(run, match.token, chars[match.start].start, chars[match.end - 1].end);
+			status = push_added(run, match.token, chars + match.start, match.end - match.start);
 		floor = match.end;
 	}
 	if (status == LEP_OK && run->n <= run->limit && floor < n)

@@ -41,9 +41,9 @@ lep_chars_free(LepCharBuffer *buffer)
 }
 
 /* Make room for need characters in *chars, whose content is lost. */
-static LepStatus
-reserve(const LepAllocator *allocator, LepChar **chars, size_t *capacity, size_t need,
-		LepError *err)
+LepStatus
+lep_chars_reserve(const LepAllocator *allocator, LepChar **chars, size_t *capacity, size_t need,
+				  LepError *err)
 {
 	size_t bytes;
 	size_t n = need > CHARS_FIRST ? need : CHARS_FIRST;
@@ -100,7 +100,8 @@ lep_chars_load(LepCharBuffer *buffer, const char *text, size_t start, size_t end
 	size_t n = 0;
 	size_t at = start;
 
-	status = reserve(buffer->allocator, &buffer->chars, &buffer->capacity, end - start, err);
+	status =
+		lep_chars_reserve(buffer->allocator, &buffer->chars, &buffer->capacity, end - start, err);
 	if (status != LEP_OK)
 		return status;
 	while (at < end)
@@ -169,7 +170,8 @@ space_chinese(LepCharBuffer *buffer, const LepStop *stop, LepError *err)
 		return LEP_OK;
 	if (!lep_mul(found, 2, &need) || !lep_add(need, buffer->n, &need))
 		return lep_error(err, LEP_NO_MEMORY, "out of memory normalizing a text");
-	status = reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, need, err);
+	status =
+		lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, need, err);
 	if (status != LEP_OK)
 		return status;
 	for (size_t i = 0; i < buffer->n; i++)
@@ -213,8 +215,8 @@ lower(LepCharBuffer *buffer, const LepStop *stop, LepError *err)
 	}
 	if (twos == 0)
 		return LEP_OK;
-	status =
-		reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, buffer->n + twos, err);
+	status = lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity,
+							   buffer->n + twos, err);
 	if (status != LEP_OK)
 		return status;
 	for (size_t i = 0; i < buffer->n; i++)
@@ -271,7 +273,7 @@ order_marks(const LepAllocator *allocator, LepChar *run, size_t n, const LepStop
 		count[i] = total;
 		total += k;
 	}
-	status = reserve(allocator, &sorted, &capacity, n, err);
+	status = lep_chars_reserve(allocator, &sorted, &capacity, n, err);
 	for (size_t i = 0; i < n && status == LEP_OK; i++)
 	{
 		sorted[count[run[i].end]++] = run[i];
@@ -301,7 +303,8 @@ decompose(LepCharBuffer *buffer, bool compatible, size_t *n_out, const LepStop *
 	if (!lep_mul(wide, compatible ? LEP_DECOMPOSED_MAX : LEP_CANONICAL_MAX, &need) ||
 		!lep_add(need, buffer->n, &need))
 		return lep_error(err, LEP_NO_MEMORY, "out of memory normalizing a text");
-	status = reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, need, err);
+	status =
+		lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, need, err);
 	for (size_t i = 0; i < buffer->n && status == LEP_OK; i++)
 	{
 		uint32_t c = buffer->chars[i].c;
@@ -434,14 +437,15 @@ unicode_form(LepCharBuffer *buffer, bool compatible, bool composed, const LepSto
 
 /* Apply steps[n_steps] to the text. */
 LepStatus
-lep_chars_normalize(LepCharBuffer *buffer, const uint8_t *steps, size_t n_steps,
+lep_chars_normalize(LepCharBuffer *buffer, const LepStep *steps, size_t n_steps, LepData data,
 					const LepStop *stop, LepError *err)
 {
 	LepStatus status = LEP_OK;
 
+	(void) data;
 	for (size_t i = 0; i < n_steps && status == LEP_OK; i++)
 	{
-		switch ((LepNormStep) steps[i])
+		switch ((LepNormKind) steps[i].kind)
 		{
 			case LEP_NORM_CLEAN:
 				status = drop(buffer, LEP_UC_REMOVED, true, stop, err);

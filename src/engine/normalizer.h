@@ -14,8 +14,28 @@ typedef struct LepChar
 	uint32_t start, end;
 } LepChar;
 
-/* One step; a BertNormalizer is up to five of them.  Numbers are stored in blobs. */
-typedef enum LepNormStep
+/* A step of a composition; what it needs beyond flags lies in a data area. */
+typedef struct LepStep
+{
+	uint32_t kind;
+	uint32_t flags;
+	uint64_t offset; /* bytes from the start of the data area */
+	uint64_t len;	 /* bytes */
+} LepStep;
+
+/* A data area, data[size], 64-byte aligned. */
+typedef struct LepData
+{
+	const unsigned char *bytes;
+	size_t size;
+} LepData;
+
+/*
+ * Kinds of steps; a BertNormalizer is up to five of them.  Numbers are stored
+ * in blobs.  Those up to LEP_NORM_LOCAL_LAST can be applied to a text that is
+ * cut at white space: they treat every part as they treat the whole.
+ */
+typedef enum LepNormKind
 {
 	LEP_NORM_CLEAN = 1,	  /* drop control characters, make white space a space */
 	LEP_NORM_CHINESE,	  /* put spaces around CJK ideographs */
@@ -26,8 +46,8 @@ typedef enum LepNormStep
 	LEP_NORM_STRIP_MN,	  /* drop nonspacing marks (BertNormalizer) */
 	LEP_NORM_STRIP_MARKS, /* drop all marks (StripAccents) */
 	LEP_NORM_LOWER,		  /* lower case, character by character */
-	LEP_NORM_LAST = LEP_NORM_LOWER
-} LepNormStep;
+	LEP_NORM_LOCAL_LAST = LEP_NORM_LOWER
+} LepNormKind;
 
 /* Working memory: chars[n] is the text now, spare what the next step writes. */
 typedef struct LepCharBuffer
@@ -47,8 +67,12 @@ void lep_chars_free(LepCharBuffer *buffer);
 LepStatus lep_chars_load(LepCharBuffer *buffer, const char *text, size_t start, size_t end,
 						 const LepStop *stop, LepError *err);
 
-/* Apply steps[n_steps] (LepNormStep) to chars. */
-LepStatus lep_chars_normalize(LepCharBuffer *buffer, const uint8_t *steps, size_t n_steps,
-							  const LepStop *stop, LepError *err);
+/* Apply steps[n_steps] (LEP_NORM_) with their data to chars. */
+LepStatus lep_chars_normalize(LepCharBuffer *buffer, const LepStep *steps, size_t n_steps,
+							  LepData data, const LepStop *stop, LepError *err);
+
+/* Make room for need characters in *chars (of capacity), whose content is lost. */
+LepStatus lep_chars_reserve(const LepAllocator *allocator, LepChar **chars, size_t *capacity,
+							size_t need, LepError *err);
 
 #endif

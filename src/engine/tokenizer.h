@@ -36,16 +36,34 @@ typedef struct LepTokens
 	const int32_t *ids;	  /* [n] in scratch, valid until its next use */
 	const int32_t *types; /* [n] segment ids from the post-processor's template */
 	const LepSpan *spans; /* [n] */
+	const uint8_t
+		*sequence; /* [n] 0 = first text, 1 = second, LEP_SEQUENCE_NONE = the template's */
 	size_t n;
 	bool truncated;
+	/* For lep_tokens_frame; of results without special tokens alone, else NULL. */
+	const LepSpan *whole;			/* [n] spans before the post-processor trims white space */
+	const struct LepBlanks *blanks; /* [n] or NULL */
+	const char *text;				/* [text_len] which must stay */
+	size_t text_len;
 } LepTokens;
+
+#define LEP_SEQUENCE_NONE 255
+
+/* Which text of a pair is cut when both are too long together. */
+typedef enum LepTruncation
+{
+	LEP_LONGEST_FIRST,
+	LEP_ONLY_FIRST,
+	LEP_ONLY_SECOND
+} LepTruncation;
 
 typedef struct LepTokenizeOptions
 {
-	size_t max_tokens; /* truncate to this many, special tokens included; 0 = never */
-	bool add_special;  /* apply the post-processor's template */
-	bool lower_first;  /* the package's Lowercase in front of the normaliser, as
+	size_t max_tokens;		  /* truncate to this many, special tokens included; 0 = never */
+	bool add_special;		  /* apply the post-processor's template */
+	bool lower_first;		  /* the package's Lowercase in front of the normaliser, as
 						* sentence-transformers puts it there for do_lower_case */
+	LepTruncation truncation; /* of pairs */
 } LepTokenizeOptions;
 
 /*
@@ -73,11 +91,14 @@ LepStatus lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, L
 /* Cut long texts at their start (left) or end, whatever the tokenizer's own file says. */
 void lep_tokenizer_set_side(void *blob, bool left);
 
-/* Number of special tokens that the template adds to one text. */
+/* Number of special tokens that the template adds to one text, and to two. */
 size_t lep_tokenizer_special_count(const LepTokenizer *tok);
+size_t lep_tokenizer_pair_special_count(const LepTokenizer *tok);
 
 /* Largest segment id that lep_tokenize can give; must be below the model's type_vocab_size. */
 size_t lep_tokenizer_max_type(const LepTokenizer *tok);
+/* The same of lep_tokenize_pair. */
+size_t lep_tokenizer_pair_max_type(const LepTokenizer *tok);
 
 LepTokenScratch *lep_token_scratch_new(const LepAllocator *allocator);
 void lep_token_scratch_free(LepTokenScratch *scratch);
@@ -92,5 +113,28 @@ void lep_token_scratch_free(LepTokenScratch *scratch);
 LepStatus lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text,
 					   size_t len, const LepTokenizeOptions *options, LepTokens *out,
 					   const LepStop *stop, LepError *err);
+
+/*
+ * The same for two texts.  Spans are bytes of the text that sequence says.
+ * Truncation as the package's strategies do it; LEP_BAD_INPUT when the text
+ * that is to be cut is too short for that.
+ */
+LepStatus lep_tokenize_pair(const LepTokenizer *tok, LepTokenScratch *scratch, const char *first,
+							size_t first_len, const char *second, size_t second_len,
+							const LepTokenizeOptions *options, LepTokens *out, const LepStop *stop,
+							LepError *err);
+
+/* Tokens [from, from + n) of a result without special tokens. */
+LepTokens lep_tokens_slice(const LepTokens *tokens, size_t from, size_t n);
+
+/*
+ * Put the template around slices of results without special tokens (windows of
+ * a long text); second may be NULL.  The result lies in memory of its own in
+ * scratch, valid until the next frame, so that slices of the scratch's last
+ * result can be framed one after another; a second text needs another scratch.
+ */
+LepStatus lep_tokens_frame(const LepTokenizer *tok, LepTokenScratch *scratch,
+						   const LepTokens *first, const LepTokens *second, LepTokens *out,
+						   LepError *err);
 
 #endif

@@ -1,13 +1,12 @@
 /*
  * tokenizer_build.c: reads tokenizer.json as it stands; refuses what the
- * `tokenizers` package refuses (LEP_BAD_FILE) and models other than WordPiece
- * (LEP_UNSUPPORTED).  The vocab.txt route is tokenizer_vocab.c.
+ * `tokenizers` package refuses (LEP_BAD_FILE).  The vocab.txt route is tokenizer_vocab.c.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <string.h>
 
 #include "json.h"
-#include "tokenizer_tables.h"
+#include "tokenizer_model.h"
 
 #define TOKENIZER_FILE "tokenizer.json"
 #define QUOTED_SIZE	   272
@@ -140,13 +139,15 @@ read_added(LepSpecAdded *added, const json_t *token, LepError *err)
 						   err);
 		if (json_is_true(value))
 			added->flags |= keys[i].flag;
+		if (keys[i].flag == 0)
+			added->special = json_is_true(value);
 	}
 	return LEP_OK;
 }
 
 /* Read the added tokens. */
 static LepStatus
-read_all_added(LepTokenizerSpec *spec, const json_t *list, LepArena *work, LepError *err)
+read_all_added(LepTokenizerSpec *spec, const json_t *list, LepError *err)
 {
 	LepStatus status = LEP_OK;
 
@@ -155,7 +156,7 @@ read_all_added(LepTokenizerSpec *spec, const json_t *list, LepArena *work, LepEr
 	if (!json_is_array(list))
 		return bad_key("added_tokens", "It is not an array.", err);
 	spec->n_added = json_array_size(list);
-	spec->added = lep_arena_array(work, spec->n_added, sizeof(LepSpecAdded));
+	spec->added = lep_arena_array(spec->work, spec->n_added, sizeof(LepSpecAdded));
 	if (spec->added == NULL)
 		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
 	for (size_t i = 0; i < spec->n_added && status == LEP_OK; i++)
@@ -163,67 +164,51 @@ read_all_added(LepTokenizerSpec *spec, const json_t *list, LepArena *work, LepEr
 	return status;
 }
 
-/* Read the vocabulary of the model. */
-static LepStatus
-read_vocab(LepTokenizerSpec *spec, const json_t *vocab, LepArena *work, LepError *err)
+/*
+ * The model of a file without "type": the library tries BPE, WordPiece,
+ * WordLevel and Unigram and takes the first whose keys are there.
+ */
+static LepModelType
+guess_model(const json_t *model)
 {
-	const char *word;
-	size_t len;
-	json_t *id;
-
-	if (!json_is_object(vocab))
-		return bad_key("model", "Its vocab is not an object.", err);
-	spec->vocab = lep_arena_array(work, json_object_size(vocab), sizeof(LepTrieKey));
-	if (spec->vocab == NULL)
-		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
-	json_object_keylen_foreach((json_t *) vocab, word, len, id)
-	{
-		LepTrieKey *key = &spec->vocab[spec->n_vocab++];
-
-		if (!is_count(id, UINT32_MAX))
-			return bad_key("model",
-						   "Its vocab holds an id that is no integer from 0 to 4294967295.", err);
-		key->bytes = word;
-		key->len = len;
-		key->value =
-			json_integer_value(id) < INT32_MAX ? (int32_t) json_integer_value(id) : INT32_MAX;
-	}
-	return LEP_OK;
+	if (json_object_get(model, "merges") != NULL)
+		return LEP_MODEL_BPE;
+	if (json_object_get(model, "continuing_subword_prefix") != NULL)
+		return LEP_MODEL_WORDPIECE;
+	return json_is_array(json_object_get(model, "vocab")) ? LEP_MODEL_UNIGRAM : LEP_MODEL_WORDLEVEL;
 }
 
-/* Read the model, which must be WordPiece. */
+/* Read the model. */
 static LepStatus
-read_model(LepTokenizerSpec *spec, const json_t *model, LepArena *work, LepError *err)
+read_model(LepTokenizerSpec *spec, const json_t *model, LepError *err)
 {
-	static const char *const others[] = {"BPE", "WordLevel", "Unigram"};
+	static const char *const names[LEP_MODEL_COUNT] = {
+		[LEP_MODEL_WORDPIECE] = "WordPiece",
+		[LEP_MODEL_BPE] = "BPE",
+		[LEP_MODEL_UNIGRAM] = "Unigram",
+		[LEP_MODEL_WORDLEVEL] = "WordLevel",
+	};
 	const json_t *type = json_object_get(model, "type");
-	const json_t *unk = json_object_get(model, "unk_token");
-	const json_t *prefix = json_object_get(model, "continuing_subword_prefix");
-	const json_t *max = json_object_get(model, "max_input_chars_per_word");
-	const json_t *vocab = json_object_get(model, "vocab");
 
 	if (!json_is_object(model))
 		return bad_key("model", "It is missing or not an object.", err);
-	if (is_name(type, others, 3) || (type == NULL && json_object_get(model, "merges") != NULL) ||
-		(type == NULL && vocab != NULL && prefix == NULL))
+	spec->model = guess_model(model);
+	if (type != NULL)
+	{
+		if (!is_name(type, names, LEP_MODEL_COUNT))
+			return bad_key("model", "Its type is not known.", err);
+		for (int i = 0; i < LEP_MODEL_COUNT; i++)
+			if (strcmp(json_string_value(type), names[i]) == 0)
+				spec->model = (LepModelType) i;
+	}
+	if (lep_models[spec->model] == NULL)
 	{
 		lep_error(err, LEP_UNSUPPORTED, "tokenizer model of file \"%s\" is not supported",
 				  TOKENIZER_FILE);
-		lep_error_detail(err, "Found a model of type \"%s\", expected \"WordPiece\".",
-						 type != NULL ? json_string_value(type) : "(none)");
+		lep_error_detail(err, "Found a model of type \"%s\".", names[spec->model]);
 		return LEP_UNSUPPORTED;
 	}
-	if (type != NULL &&
-		(!json_is_string(type) || strcmp(json_string_value(type), "WordPiece") != 0))
-		return bad_key("model", "Its type is not known.", err);
-	if (!json_is_string(unk) || !json_is_string(prefix) || !is_count(max, INT64_MAX))
-		return bad_key(
-			"model", "It needs unk_token, continuing_subword_prefix and max_input_chars_per_word.",
-			err);
-	spec->unk_token = json_string_value(unk);
-	spec->prefix = json_string_value(prefix);
-	spec->max_chars = (uint64_t) json_integer_value(max);
-	return read_vocab(spec, vocab, work, err);
+	return lep_models[spec->model]->read(spec, model, err);
 }
 
 /* Build the tables from tokenizer.json. */
@@ -231,8 +216,8 @@ LepStatus
 lep_tokenizer_build(const char *json, size_t json_len, size_t vocab_size, LepArena *arena,
 					void **blob, size_t *blob_size, LepError *err)
 {
-	LepTokenizerSpec spec = {.file = TOKENIZER_FILE};
 	LepArena work;
+	LepTokenizerSpec spec = {.file = TOKENIZER_FILE, .work = &work};
 	json_t *file;
 	LepStatus status;
 
@@ -247,16 +232,15 @@ lep_tokenizer_build(const char *json, size_t json_len, size_t vocab_size, LepAre
 		status = read_limits(&spec, json_object_get(file, "truncation"),
 							 json_object_get(file, "padding"), err);
 	if (status == LEP_OK)
-		status = read_model(&spec, json_object_get(file, "model"), &work, err);
+		status = read_model(&spec, json_object_get(file, "model"), err);
 	if (status == LEP_OK)
 		status = lep_spec_normalizer(&spec, json_object_get(file, "normalizer"), 0, err);
 	if (status == LEP_OK)
 		status = lep_spec_pre_tokenizer(&spec, json_object_get(file, "pre_tokenizer"), 0, err);
 	if (status == LEP_OK)
-		status =
-			lep_spec_post_processor(&spec, json_object_get(file, "post_processor"), &work, err);
+		status = lep_spec_post_processor(&spec, json_object_get(file, "post_processor"), err);
 	if (status == LEP_OK)
-		status = read_all_added(&spec, json_object_get(file, "added_tokens"), &work, err);
+		status = read_all_added(&spec, json_object_get(file, "added_tokens"), err);
 	if (status == LEP_OK)
 		status = lep_tokenizer_pack(&spec, vocab_size, arena, blob, blob_size, err);
 	lep_arena_free(&work);

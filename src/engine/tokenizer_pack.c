@@ -1,22 +1,22 @@
 /*
  * tokenizer_pack.c: packs what the files say (LepTokenizerSpec) into a blob:
- * tries, byte tables, template; knows neither JSON nor vocab.txt.
+ * tries, byte tables, names, templates; knows neither JSON nor vocab.txt.
  *
  * Added tokens get their ids here by the rules of the AddedVocabulary of
  * `tokenizers`: that of the vocabulary's entry, else the next free one,
  * whatever the file claims.
  */
 #define LEPTON_ENGINE_SOURCE
-#include "json.h"
 #include <stdlib.h>
 #include <string.h>
 
-#include "tokenizer_tables.h"
+#include "tokenizer_model.h"
 #include "unicode.h"
 #include "utf8.h"
 
 #define BLOB_ALIGN	((size_t) 64)
-#define QUOTED_SIZE 272
+#define QUOTED_SIZE LEP_QUOTE_SIZE
+#define NAME_MAX	(((size_t) 1 << 24) - 1) /* bytes of a token's name */
 
 /* An added token that stayed, with the text it is looked for by. */
 typedef struct Kept
@@ -37,6 +37,12 @@ typedef struct Packer
 	size_t n_kept;
 	LepTrieUnit *words, *raw, *normal, *lowered;
 	size_t n_words, n_raw, n_normal, n_lowered;
+	LepName *names; /* [n_names] */
+	size_t n_names;
+	char *name_bytes; /* [n_name_bytes] */
+	size_t n_name_bytes;
+	LepBlanks *blanks; /* [n_blanks] */
+	size_t n_blanks;
 	struct LepTokenizerTables head;
 	LepError *err;
 } Packer;
@@ -65,8 +71,8 @@ check_id(const Packer *p, int64_t id, const char *token, size_t len)
 }
 
 /* Find word in the sorted vocabulary; NULL when it is not there. */
-static const LepTrieKey *
-find_word(const LepTokenizerSpec *spec, const char *word, size_t len)
+const LepTrieKey *
+lep_spec_word(const LepTokenizerSpec *spec, const char *word, size_t len)
 {
 	size_t low = 0;
 	size_t high = spec->n_vocab;
@@ -88,6 +94,15 @@ find_word(const LepTokenizerSpec *spec, const char *word, size_t len)
 	return NULL;
 }
 
+/* The data area of a spec. */
+static LepData
+spec_data(const LepTokenizerSpec *spec)
+{
+	LepData data = {spec->data, spec->data_size};
+
+	return data;
+}
+
 /* Normalise content[len] with the spec's steps into p->chars. */
 static LepStatus
 normalize_content(Packer *p, const char *content, size_t len)
@@ -95,7 +110,8 @@ normalize_content(Packer *p, const char *content, size_t len)
 	LepStatus status = lep_chars_load(&p->chars, content, 0, len, NULL, p->err);
 
 	if (status == LEP_OK)
-		status = lep_chars_normalize(&p->chars, p->spec->steps, p->spec->n_steps, NULL, p->err);
+		status = lep_chars_normalize(&p->chars, p->spec->norms, p->spec->n_norms,
+									 spec_data(p->spec), NULL, p->err);
 	return status;
 }
 
@@ -156,7 +172,7 @@ add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 	{
 		const LepSpecAdded *token = &spec->added[i];
 		const json_t *known = json_object_getn(by_content, token->content, token->len);
-		const LepTrieKey *word = find_word(spec, token->content, token->len);
+		const LepTrieKey *word = lep_spec_word(spec, token->content, token->len);
 		char key[24];
 		const json_t *place;
 		Kept *kept;
@@ -207,23 +223,22 @@ add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 	return LEP_OK;
 }
 
-/* Give the template's pieces that are named the ids of these added tokens. */
+/* Give the pieces of a template that are named the ids of these added tokens. */
 static LepStatus
-resolve_pieces(Packer *p, const json_t *by_content)
+resolve_pieces(Packer *p, LepPiece *pieces, const char *const *names, size_t n,
+			   const json_t *by_content)
 {
-	LepTokenizerSpec *spec = p->spec;
-
-	for (size_t i = 0; spec->piece_names != NULL && i < spec->n_pieces; i++)
+	for (size_t i = 0; names != NULL && i < n; i++)
 	{
 		const json_t *id;
 
-		if (spec->piece_names[i] == NULL)
+		if (names[i] == NULL)
 			continue;
-		id = json_object_get(by_content, spec->piece_names[i]);
+		id = json_object_get(by_content, names[i]);
 		if (id == NULL)
 			return lep_error(p->err, LEP_BAD_FILE, "special token of file \"%s\" is missing",
-							 spec->file);
-		spec->pieces[i].id = (int32_t) json_integer_value(id);
+							 p->spec->file);
+		pieces[i].id = (int32_t) json_integer_value(id);
 	}
 	return LEP_OK;
 }
@@ -281,22 +296,25 @@ build_words(Packer *p)
 			return status;
 	}
 	lep_trie_sort(spec->vocab, spec->n_vocab);
-	unknown = find_word(spec, spec->unk_token, strlen(spec->unk_token));
+	p->head.unk_id = -1;
+	p->head.continuing = LEP_TRIE_NONE;
+	status = lep_trie_build(spec->vocab, spec->n_vocab, &p->work, &p->words, &p->n_words, p->err);
+	if (status != LEP_OK || spec->unk_token == NULL)
+		return status;
+	unknown = lep_spec_word(spec, spec->unk_token, spec->unk_len);
 	if (unknown == NULL)
 	{
 		char quoted[QUOTED_SIZE];
 
 		lep_error(p->err, LEP_BAD_FILE, "vocabulary of file \"%s\" lacks the unknown token",
 				  spec->file);
-		lep_error_detail(
-			p->err, "None of its %zu entries is \"%s\".", spec->n_vocab,
-			lep_error_quote(quoted, sizeof(quoted), spec->unk_token, strlen(spec->unk_token)));
+		lep_error_detail(p->err, "None of its %zu entries is \"%s\".", spec->n_vocab,
+						 lep_error_quote(quoted, sizeof(quoted), spec->unk_token, spec->unk_len));
 		return LEP_BAD_FILE;
 	}
 	p->head.unk_id = unknown->value;
-	status = lep_trie_build(spec->vocab, spec->n_vocab, &p->work, &p->words, &p->n_words, p->err);
-	if (status != LEP_OK)
-		return status;
+	if (spec->model != LEP_MODEL_WORDPIECE)
+		return LEP_OK;
 	for (const char *c = spec->prefix; *c != '\0' && node != LEP_TRIE_NONE; c++)
 		node = lep_trie_step(p->words, p->n_words, node, (unsigned char) *c);
 	p->head.continuing = node;
@@ -313,14 +331,15 @@ build_lowered(Packer *p)
 
 	if (p->n_normal == 0)
 		return LEP_OK;
-	if (spec->n_steps == LEP_NORM_STEPS_MAX)
+	if (spec->n_norms == LEP_STEPS_MAX)
 	{
 		p->head.no_lower_first = 1;
 		return LEP_OK;
 	}
-	lowered.steps[0] = LEP_NORM_LOWER;
-	memcpy(lowered.steps + 1, spec->steps, spec->n_steps);
-	lowered.n_steps++;
+	memset(&lowered.norms[0], 0, sizeof(LepStep));
+	lowered.norms[0].kind = LEP_NORM_LOWER;
+	memcpy(lowered.norms + 1, spec->norms, spec->n_norms * sizeof(LepStep));
+	lowered.n_norms++;
 	p->spec = &lowered;
 	for (size_t i = 0; i < p->n_kept && status == LEP_OK; i++)
 		if (p->kept[i].token->flags & LEP_ADDED_NORMALIZED)
@@ -336,18 +355,55 @@ build_lowered(Packer *p)
 	return LEP_OK;
 }
 
+/*
+ * Say by LEP_SPLIT_ bits what the splits do, if bits can: white space dropped,
+ * punctuation alone, \w against the rest.  Their order does not matter then.
+ */
+static void
+simplify_splits(Packer *p)
+{
+	const LepTokenizerSpec *spec = p->spec;
+	uint32_t splits = 0;
+
+	for (size_t i = 0; i < spec->n_splits; i++)
+	{
+		const LepStep *step = &spec->split_steps[i];
+
+		if (step->kind == LEP_PRE_BERT)
+			splits |= LEP_SPLIT_SPACE | LEP_SPLIT_PUNCT;
+		else if (step->kind == LEP_PRE_SPACE)
+			splits |= LEP_SPLIT_SPACE;
+		else if (step->kind == LEP_PRE_WORDS)
+			splits |= LEP_SPLIT_WORDS;
+		else if (step->kind == LEP_PRE_PUNCTUATION && step->flags == LEP_BEHAVIOR_ISOLATED)
+			splits |= LEP_SPLIT_PUNCT;
+		else
+		{
+			memcpy(p->head.split_steps, spec->split_steps, sizeof(p->head.split_steps));
+			p->head.n_splits = (uint32_t) spec->n_splits;
+			return;
+		}
+	}
+	p->head.splits = splits;
+}
+
 /* Ask the normaliser and the splits what each ASCII byte is by itself. */
 static LepStatus
 classify_bytes(Packer *p)
 {
 	LepTokenizerSpec *spec = p->spec;
-	bool drops = (spec->splits & (LEP_SPLIT_SPACE | LEP_SPLIT_WORDS)) != 0;
+	uint32_t splits = p->head.splits;
+	bool drops = (splits & (LEP_SPLIT_SPACE | LEP_SPLIT_WORDS)) != 0;
 
 	p->head.streaming = drops && p->n_normal == 0;
-	p->head.fast = p->head.streaming && !(spec->splits & LEP_SPLIT_WORDS);
+	for (size_t i = 0; i < spec->n_norms; i++)
+		if (spec->norms[i].kind > LEP_NORM_LOCAL_LAST)
+			p->head.streaming = 0;
+	p->head.fast =
+		p->head.streaming && !(splits & LEP_SPLIT_WORDS) && spec->model == LEP_MODEL_WORDPIECE;
 	/* A composition can turn punctuation into a letter, so that a word goes on. */
-	for (size_t i = 0; i < spec->n_steps; i++)
-		if (spec->steps[i] == LEP_NORM_NFC || spec->steps[i] == LEP_NORM_NFKC)
+	for (size_t i = 0; i < spec->n_norms; i++)
+		if (spec->norms[i].kind == LEP_NORM_NFC || spec->norms[i].kind == LEP_NORM_NFKC)
 			p->head.fast = 0;
 	for (unsigned b = 0; b < 0x80; b++)
 	{
@@ -363,7 +419,7 @@ classify_bytes(Packer *p)
 		p->head.fold[b] = (uint8_t) p->chars.chars[0].c;
 		if (drops && (flags & LEP_UC_SPACE))
 			p->head.kind[b] = LEP_BYTE_SPACE;
-		else if ((spec->splits & LEP_SPLIT_PUNCT) && (flags & LEP_UC_PUNCT))
+		else if ((splits & LEP_SPLIT_PUNCT) && (flags & LEP_UC_PUNCT))
 			p->head.kind[b] = LEP_BYTE_ALONE;
 		else
 			p->head.kind[b] = LEP_BYTE_WORD;
@@ -391,6 +447,118 @@ fill(char *blob, LepSection section, const void *content, size_t element)
 		memcpy(blob + section.offset, content, section.n * element);
 }
 
+/* Count the white space at both ends of a token's name, as the byte-level post-processor does. */
+static LepBlanks
+blanks_of(const char *name, size_t len)
+{
+	const unsigned char *bytes = (const unsigned char *) name;
+	LepBlanks blanks = {0, 0};
+	bool leading = true;
+
+	for (size_t at = 0; at < len;)
+	{
+		uint32_t c;
+		size_t n = lep_utf8_decode(bytes + at, len - at, &c);
+
+		if (n == 0)
+			break;
+		at += n;
+		if (lep_blank_char(c))
+		{
+			blanks.lead += leading;
+			blanks.trail++;
+		}
+		else
+		{
+			leading = false;
+			blanks.trail = 0;
+		}
+	}
+	return blanks;
+}
+
+/* Set the name of an id. */
+static LepStatus
+set_name(Packer *p, int64_t id, const char *name, size_t len, uint32_t flags, size_t *at)
+{
+	LepName *slot = &p->names[id];
+
+	if (len > NAME_MAX)
+	{
+		lep_error(p->err, LEP_TOO_LARGE, "token of file \"%s\" is too long", p->spec->file);
+		lep_error_detail(p->err, "It has %zu bytes, at most %zu are allowed.", len, NAME_MAX);
+		return LEP_TOO_LARGE;
+	}
+	memcpy(p->name_bytes + *at, name, len);
+	slot->start = (uint32_t) *at;
+	slot->len = (uint32_t) len & 0xFFFFFF;
+	slot->flags = flags & 0xFF;
+	*at += len;
+	if (p->n_blanks > 0)
+		p->blanks[id] = blanks_of(name, len);
+	return LEP_OK;
+}
+
+/* Write down the names of all ids. */
+static LepStatus
+build_names(Packer *p)
+{
+	LepTokenizerSpec *spec = p->spec;
+	size_t size = 0;
+	size_t at = 0;
+	LepStatus status = LEP_OK;
+	bool fits = true;
+
+	for (size_t i = 0; i < spec->n_vocab; i++)
+	{
+		fits = fits && lep_add(size, spec->vocab[i].len, &size);
+		if ((size_t) spec->vocab[i].value >= p->n_names)
+			p->n_names = (size_t) spec->vocab[i].value + 1;
+	}
+	for (size_t i = 0; i < p->n_kept; i++)
+	{
+		fits = fits && lep_add(size, p->kept[i].token->len, &size);
+		if ((size_t) p->kept[i].id >= p->n_names)
+			p->n_names = (size_t) p->kept[i].id + 1;
+	}
+	if (!fits || size > UINT32_MAX)
+		return lep_error(p->err, LEP_TOO_LARGE, "vocabulary is too large");
+	p->n_blanks = spec->n_trims > 0 ? p->n_names : 0;
+	p->names = lep_arena_array(&p->work, p->n_names, sizeof(LepName));
+	p->name_bytes = lep_arena_alloc(&p->work, size);
+	p->blanks = lep_arena_array(&p->work, p->n_blanks, sizeof(LepBlanks));
+	if (p->names == NULL || p->name_bytes == NULL || p->blanks == NULL)
+		return no_memory(p->err);
+	p->n_name_bytes = size;
+	for (size_t i = 0; i < spec->n_vocab && status == LEP_OK; i++)
+		status = set_name(p, spec->vocab[i].value, spec->vocab[i].bytes, spec->vocab[i].len,
+						  LEP_NAME_KNOWN, &at);
+	for (size_t i = 0; i < p->n_kept && status == LEP_OK; i++)
+		status = set_name(p, p->kept[i].id, p->kept[i].token->content, p->kept[i].token->len,
+						  LEP_NAME_KNOWN | LEP_NAME_ADDED |
+							  (p->kept[i].token->special ? LEP_NAME_SPECIAL : 0),
+						  &at);
+	return status;
+}
+
+/* Check a template; count its special tokens and find its largest type. */
+static LepStatus
+check_template(Packer *p, const LepPiece *pieces, size_t n, uint32_t *special, uint32_t *max_type)
+{
+	LepStatus status = LEP_OK;
+
+	for (size_t i = 0; i < n && status == LEP_OK; i++)
+	{
+		if ((uint32_t) pieces[i].type > *max_type)
+			*max_type = (uint32_t) pieces[i].type;
+		if (pieces[i].id == LEP_PIECE_TEXT || pieces[i].id == LEP_PIECE_SECOND)
+			continue;
+		++*special;
+		status = check_id(p, pieces[i].id, "(template)", 10);
+	}
+	return status;
+}
+
 /* Check the template and write header and sections. */
 static LepStatus
 write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
@@ -401,30 +569,33 @@ write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
 	LepAdded *added;
 	LepStatus status;
 
-	for (size_t i = 0; i < spec->n_pieces; i++)
-	{
-		if ((uint32_t) spec->pieces[i].type > head->max_type)
-			head->max_type = (uint32_t) spec->pieces[i].type;
-		if (spec->pieces[i].id == LEP_PIECE_TEXT)
-			continue;
-		head->special++;
-		status = check_id(p, spec->pieces[i].id, "(template)", 10);
-		if (status != LEP_OK)
-			return status;
-	}
+	status = check_template(p, spec->pieces, spec->n_pieces, &head->special[0], &head->max_type);
+	if (status == LEP_OK)
+		status =
+			check_template(p, spec->pair, spec->n_pair, &head->special[1], &head->pair_max_type);
+	if (status != LEP_OK)
+		return status;
 	if (!place(&head->words, p->n_words, sizeof(LepTrieUnit), &size) ||
 		!place(&head->raw, p->n_raw, sizeof(LepTrieUnit), &size) ||
 		!place(&head->normal, p->n_normal, sizeof(LepTrieUnit), &size) ||
 		!place(&head->lowered, p->n_lowered, sizeof(LepTrieUnit), &size) ||
 		!place(&head->added, p->n_kept, sizeof(LepAdded), &size) ||
-		!place(&head->pieces, spec->n_pieces, sizeof(LepPiece), &size))
+		!place(&head->pieces, spec->n_pieces, sizeof(LepPiece), &size) ||
+		!place(&head->pair, spec->n_pair, sizeof(LepPiece), &size) ||
+		!place(&head->names, p->n_names, sizeof(LepName), &size) ||
+		!place(&head->name_bytes, p->n_name_bytes, 1, &size) ||
+		!place(&head->blanks, p->n_blanks, sizeof(LepBlanks), &size) ||
+		!place(&head->data, spec->data_size, 1, &size))
 		return no_memory(p->err);
 	head->magic = LEP_TOKENIZER_MAGIC;
 	head->version = LEP_TOKENIZER_VERSION;
 	head->size = size;
-	head->n_steps = (uint32_t) spec->n_steps;
-	memcpy(head->steps, spec->steps, spec->n_steps);
-	head->splits = spec->splits;
+	head->model = spec->model;
+	head->model_at = spec->model_at;
+	head->n_norms = (uint32_t) spec->n_norms;
+	memcpy(head->norms, spec->norms, sizeof(head->norms));
+	head->n_trims = (uint32_t) spec->n_trims;
+	memcpy(head->trims, spec->trims, sizeof(head->trims));
 	head->truncate_left = spec->truncate_left;
 	head->max_chars = spec->max_chars < UINT32_MAX ? (uint32_t) spec->max_chars : UINT32_MAX;
 	head->n_ids = p->vocab_size < INT32_MAX ? (uint32_t) p->vocab_size : INT32_MAX;
@@ -446,6 +617,11 @@ write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
 	fill(*blob, head->lowered, p->lowered, sizeof(LepTrieUnit));
 	fill(*blob, head->added, added, sizeof(LepAdded));
 	fill(*blob, head->pieces, spec->pieces, sizeof(LepPiece));
+	fill(*blob, head->pair, spec->pair, sizeof(LepPiece));
+	fill(*blob, head->names, p->names, sizeof(LepName));
+	fill(*blob, head->name_bytes, p->name_bytes, 1);
+	fill(*blob, head->blanks, p->blanks, sizeof(LepBlanks));
+	fill(*blob, head->data, spec->data, 1);
 	*blob_size = size;
 	return LEP_OK;
 }
@@ -469,7 +645,9 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 	if (status == LEP_OK)
 		status = add_tokens(&p, by_content, by_id);
 	if (status == LEP_OK)
-		status = resolve_pieces(&p, by_content);
+		status = resolve_pieces(&p, spec->pieces, spec->piece_names, spec->n_pieces, by_content);
+	if (status == LEP_OK)
+		status = resolve_pieces(&p, spec->pair, spec->pair_names, spec->n_pair, by_content);
 	if (status == LEP_OK)
 		status = build_added(&p, false, &p.raw, &p.n_raw);
 	if (status == LEP_OK)
@@ -477,7 +655,14 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 	if (status == LEP_OK)
 		status = build_lowered(&p);
 	if (status == LEP_OK)
+	{
+		simplify_splits(&p);
 		status = classify_bytes(&p);
+	}
+	if (status == LEP_OK)
+		status = build_names(&p);
+	if (status == LEP_OK && lep_models[spec->model]->pack != NULL)
+		status = lep_models[spec->model]->pack(spec, err);
 	if (status == LEP_OK)
 		status = write_blob(&p, arena, blob, blob_size);
 	json_decref(by_content);

@@ -506,6 +506,7 @@ give_added(Reader *r, const Token *found)
 				token.special = true;
 		spec->added[i].content = token.content;
 		spec->added[i].len = strlen(token.content);
+		spec->added[i].special = token.special;
 		spec->added[i].flags = token.flags | (is_normalized(&token) ? LEP_ADDED_NORMALIZED : 0);
 	}
 	return LEP_OK;
@@ -574,8 +575,11 @@ read_settings(Reader *r)
 		return LEP_UNSUPPORTED;
 	}
 	r->spec->truncate_left = strcmp(side, "left") == 0;
-	r->spec->splits = LEP_SPLIT_SPACE | LEP_SPLIT_PUNCT;
-	return lep_spec_bert_normalizer(r->spec, true, chinese, strip, lower, r->err);
+	status = lep_spec_step(r->spec, "pre_tokenizer", r->spec->split_steps, &r->spec->n_splits,
+						   LEP_PRE_BERT, 0, NULL, 0, r->err);
+	return status != LEP_OK
+			   ? status
+			   : lep_spec_bert_normalizer(r->spec, true, chinese, strip, lower, r->err);
 }
 
 /* Can the text of cls_token or sep_token stand in transformers' template string? */
@@ -586,7 +590,7 @@ fits_template(const char *text)
 		   strchr(text, ':') == NULL;
 }
 
-/* Make the template [CLS] text [SEP]; the ids are known once the tokens are added. */
+/* Make the templates [CLS] text [SEP] and [CLS] text [SEP] text [SEP]; the ids are known once the tokens are added. */
 static LepStatus
 make_template(Reader *r, const Token *found)
 {
@@ -598,13 +602,19 @@ make_template(Reader *r, const Token *found)
 		return bad_key(CONFIG_FILE, fits_template(cls) ? "sep_token" : "cls_token",
 					   "It is null, or its text has no place in a template.", r->err);
 	spec->n_pieces = 3;
+	spec->n_pair = 5;
 	spec->pieces = lep_arena_array(r->work, 3, sizeof(LepPiece));
 	spec->piece_names = lep_arena_array(r->work, 3, sizeof(char *));
-	if (spec->pieces == NULL || spec->piece_names == NULL)
+	spec->pair = lep_arena_array(r->work, 5, sizeof(LepPiece));
+	spec->pair_names = lep_arena_array(r->work, 5, sizeof(char *));
+	if (spec->pieces == NULL || spec->piece_names == NULL || spec->pair == NULL ||
+		spec->pair_names == NULL)
 		return no_memory(r->err);
-	spec->pieces[1].id = LEP_PIECE_TEXT;
-	spec->piece_names[0] = cls;
-	spec->piece_names[2] = sep;
+	spec->pieces[1].id = spec->pair[1].id = LEP_PIECE_TEXT;
+	spec->pair[3].id = LEP_PIECE_SECOND;
+	spec->pair[3].type = spec->pair[4].type = 1;
+	spec->piece_names[0] = spec->pair_names[0] = cls;
+	spec->piece_names[2] = spec->pair_names[2] = spec->pair_names[4] = sep;
 	return LEP_OK;
 }
 
@@ -714,6 +724,7 @@ read_files(Reader *r, const json_t *special_map, const json_t *added, const char
 	if (status == LEP_OK)
 		status = make_template(r, found);
 	r->spec->unk_token = found[2].content;
+	r->spec->unk_len = found[2].content != NULL ? strlen(found[2].content) : 0;
 	return status;
 }
 
@@ -724,8 +735,8 @@ lep_tokenizer_build_vocab(const char *vocab, size_t vocab_len, const char *confi
 						  const char *added, size_t added_len, size_t vocab_size, LepArena *arena,
 						  void **blob, size_t *blob_size, LepError *err)
 {
-	LepTokenizerSpec spec = {.file = VOCAB_FILE, .prefix = "##", .max_chars = 100};
 	LepArena work;
+	LepTokenizerSpec spec = {.file = VOCAB_FILE, .work = &work, .prefix = "##", .max_chars = 100};
 	Reader r = {.spec = &spec, .work = &work, .err = err};
 	json_t *settings = NULL;
 	json_t *map = NULL;

@@ -1,19 +1,11 @@
 /*
- * wordpiece.c: a stretch of text without added tokens to word pieces:
- * normaliser, pre-tokenizer and greedy longest match in the vocabulary.
- *
- * ASCII words, which the tables know byte by byte, go straight from the text
- * to the vocabulary; a word with anything else in it, up to the next white
- * space, goes through the normaliser.
+ * wordpiece.c: the model WordPiece: greedy longest match of a word in the
+ * vocabulary, characters or plain ASCII bytes.
  */
 #define LEPTON_ENGINE_SOURCE
-#include "tokenizer_run.h"
+#include "tokenizer_model.h"
 
-#include "unicode.h"
-#include "utf8.h"
-
-/* A stretch longer than this is cut at other white space or between ideographs, if it can be. */
-#define LONG_STRETCH ((size_t) 4096)
+#include <string.h>
 
 /* Make the tokens since first one unknown token for text[start, end). */
 static void
@@ -24,8 +16,8 @@ push_unknown(LepTokenRun *run, size_t first, size_t start, size_t end)
 }
 
 /* Look up the ASCII word text[start, end). */
-static LepStatus
-ascii_word(LepTokenRun *run, size_t start, size_t end)
+LepStatus
+lep_wordpiece_ascii(LepTokenRun *run, size_t start, size_t end)
 {
 	const struct LepTokenizerTables *tables = run->tables;
 	const unsigned char *text = (const unsigned char *) run->text;
@@ -72,21 +64,9 @@ ascii_word(LepTokenRun *run, size_t start, size_t end)
 	return lep_run_worked(run, steps);
 }
 
-/* Walk from node over the UTF-8 form of c. */
-static uint32_t
-step_char(const LepTrieUnit *units, size_t n_units, uint32_t node, uint32_t c)
-{
-	unsigned char bytes[4];
-	size_t len = lep_utf8_encode(c, bytes);
-
-	for (size_t i = 0; i < len && node != LEP_TRIE_NONE; i++)
-		node = lep_trie_step(units, n_units, node, bytes[i]);
-	return node;
-}
-
 /* Look up the word of chars[n]. */
 static LepStatus
-char_word(LepTokenRun *run, const LepChar *chars, size_t n)
+wordpiece(LepTokenRun *run, const LepChar *chars, size_t n)
 {
 	const struct LepTokenizerTables *tables = run->tables;
 	size_t first = run->n;
@@ -110,7 +90,7 @@ char_word(LepTokenRun *run, const LepChar *chars, size_t n)
 
 		for (; i < n && node != LEP_TRIE_NONE; i++)
 		{
-			node = step_char(run->words, tables->words.n, node, chars[i].c);
+			node = lep_trie_step_char(run->words, tables->words.n, node, chars[i].c);
 			if (node != LEP_TRIE_NONE && run->words[node].value >= 0)
 			{
 				found = run->words[node].value;
@@ -130,170 +110,34 @@ char_word(LepTokenRun *run, const LepChar *chars, size_t n)
 	return lep_run_worked(run, steps);
 }
 
-/* Does a word end between a character with flags a and the next one with flags b? */
-static inline bool
-splits_between(uint32_t splits, uint32_t a, uint32_t b)
-{
-	uint32_t both = a | b;
-	uint32_t differ = a ^ b;
-
-	return ((splits & (LEP_SPLIT_SPACE | LEP_SPLIT_WORDS)) && (both & LEP_UC_SPACE)) ||
-		   ((splits & LEP_SPLIT_PUNCT) && (both & LEP_UC_PUNCT)) ||
-		   ((splits & LEP_SPLIT_WORDS) && (differ & LEP_UC_WORD));
-}
-
-/* Split chars[n] into words and look these up. */
-LepStatus
-lep_run_words(LepTokenRun *run, const LepChar *chars, size_t n)
-{
-	uint32_t splits = run->tables->splits;
-	bool drops = (splits & (LEP_SPLIT_SPACE | LEP_SPLIT_WORDS)) != 0;
-	size_t at = 0;
-	LepStatus status = LEP_OK;
-
-	while (at < n && status == LEP_OK && run->n <= run->limit)
-	{
-		uint32_t flags = lep_char_flags(chars[at].c);
-		size_t start = at++;
-
-		if (drops && (flags & LEP_UC_SPACE))
-		{
-			status = lep_run_worked(run, 1);
-			continue;
-		}
-		while (at < n)
-		{
-			uint32_t next = lep_char_flags(chars[at].c);
-
-			if (splits_between(splits, flags, next))
-				break;
-			flags = next;
-			at++;
-		}
-		status = char_word(run, chars + start, at - start);
-	}
-	return status;
-}
-
-/* Tokenize text[start, end) by way of the normaliser. */
+/* Read the model. */
 static LepStatus
-slow_stretch(LepTokenRun *run, size_t start, size_t end)
+read_wordpiece(LepTokenizerSpec *spec, const json_t *json, LepError *err)
 {
-	static const uint8_t lower = LEP_NORM_LOWER;
-	LepCharBuffer *chars = &run->scratch->chars;
-	LepStatus status;
+	const json_t *unk = json_object_get(json, "unk_token");
+	const json_t *prefix = json_object_get(json, "continuing_subword_prefix");
+	const json_t *max = json_object_get(json, "max_input_chars_per_word");
 
-	status = lep_chars_load(chars, run->text, start, end, run->stop, run->err);
-	if (status == LEP_OK && run->lower_first)
-		status = lep_chars_normalize(chars, &lower, 1, run->stop, run->err);
-	if (status == LEP_OK)
-		status = lep_chars_normalize(chars, run->tables->steps, run->tables->n_steps, run->stop,
-									 run->err);
-	if (status != LEP_OK)
-		return status;
-	return lep_run_normalized(run, chars->chars, chars->n);
+	if (!json_is_string(unk) || !json_is_string(prefix) || !json_is_integer(max) ||
+		json_integer_value(max) < 0)
+		return lep_model_malformed(
+			spec, "It needs unk_token, continuing_subword_prefix and max_input_chars_per_word.",
+			err);
+	spec->unk_token = json_string_value(unk);
+	spec->unk_len = json_string_length(unk);
+	spec->prefix = json_string_value(prefix);
+	spec->max_chars = (uint64_t) json_integer_value(max);
+	return lep_spec_vocab(spec, json_object_get(json, "vocab"), err);
 }
 
-/*
- * May a streaming tokenizer's text be cut in front of c?  White space is
- * dropped whatever stands beside it, and an ideograph between spaces is too;
- * neither takes part in a composition with what stands before it.
- */
+/* Check what a run relies on. */
 static bool
-cuts_before(const LepTokenRun *run, uint32_t c)
+wordpiece_fits(const struct LepTokenizerTables *tables, LepData data)
 {
-	uint32_t flags = lep_char_flags(c);
-
-	if (LEP_UC_RANK(flags) != 0 || (flags & LEP_UC_REMOVED))
-		return false;
-	if (flags & LEP_UC_SPACE)
-		return true;
-	if (!(flags & LEP_UC_CJK))
-		return false;
-	for (size_t i = 0; i < run->tables->n_steps; i++)
-		if (run->tables->steps[i] == LEP_NORM_CHINESE)
-			return true;
-	return false;
+	(void) data;
+	return tables->unk_id >= 0 &&
+		   (tables->continuing == LEP_TRIE_NONE || tables->continuing < tables->words.n);
 }
 
-/* Find the end of what must go through the normaliser together with text[start]. */
-static size_t
-slow_end(const LepTokenRun *run, size_t start, size_t end)
-{
-	const unsigned char *text = (const unsigned char *) run->text;
-	size_t at = start;
-
-	while (at < end && run->tables->kind[text[at]] != LEP_BYTE_SPACE)
-	{
-		uint32_t c;
-		size_t len = text[at] < 0x80 ? 1 : lep_utf8_decode(text + at, end - at, &c);
-
-		if (len == 0)
-			return end; /* the decoder that follows says where */
-		if (len > 1 && at - start >= LONG_STRETCH && cuts_before(run, c))
-			return at;
-		at += len;
-	}
-	return at;
-}
-
-/* Tokenize text[start, end), ASCII words at once and others through the normaliser. */
-static LepStatus
-fast_stretch(LepTokenRun *run, size_t start, size_t end)
-{
-	const unsigned char *text = (const unsigned char *) run->text;
-	const uint8_t *kind = run->tables->kind;
-	size_t at = start;
-	LepStatus status = LEP_OK;
-
-	while (at < end && status == LEP_OK && run->n <= run->limit)
-	{
-		uint8_t now = kind[text[at]];
-		size_t word = at;
-
-		if (now == LEP_BYTE_SPACE)
-		{
-			while (at < end && kind[text[at]] == LEP_BYTE_SPACE)
-				at++;
-			status = lep_run_worked(run, at - word);
-			continue;
-		}
-		if (now != LEP_BYTE_SLOW)
-			at++;
-		if (now == LEP_BYTE_WORD)
-			while (at < end && kind[text[at]] == LEP_BYTE_WORD)
-				at++;
-		if (now != LEP_BYTE_SLOW && (at == end || kind[text[at]] != LEP_BYTE_SLOW))
-			status = ascii_word(run, word, at);
-		else
-		{
-			at = slow_end(run, word, end);
-			status = slow_stretch(run, word, at);
-		}
-	}
-	return status;
-}
-
-/* Tokenize text[start, end). */
-LepStatus
-lep_run_stretch(LepTokenRun *run, size_t start, size_t end)
-{
-	LepStatus status = LEP_OK;
-
-	/* The byte table knows lower case only where the normaliser makes it. */
-	if (run->tables->fast && (!run->lower_first || run->tables->fold['A'] == 'a'))
-		return fast_stretch(run, start, end);
-	if (!run->tables->streaming)
-		return start < end ? slow_stretch(run, start, end) : LEP_OK;
-	while (start < end && status == LEP_OK && run->n <= run->limit)
-	{
-		size_t at = slow_end(run, start, end);
-
-		if (at == start)
-			at++; /* white space goes with nothing */
-		else
-			status = slow_stretch(run, start, at);
-		start = at;
-	}
-	return status;
-}
+const LepModelKind lep_model_wordpiece = {"WordPiece", read_wordpiece, NULL, wordpiece_fits,
+										  wordpiece};

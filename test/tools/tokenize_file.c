@@ -2,11 +2,13 @@
  * tokenize_file.c: runs the tokenizer over texts from standard input, for
  * comparisons with other implementations.
  *
- * usage: tokenize_file [-l] [-n] [-m max] tokenizer.json
- *		  tokenize_file [-l] [-n] [-m max] -v folder	  (vocab.txt and its neighbours)
- * -l lower first, -n no special tokens.  Each text is a 32-bit length and its bytes.  The
- * answer to each is 32-bit numbers: how many tokens (0xFFFFFFFF and the
- * LepStatus when it failed), then ids, types, starts and ends.
+ * usage: tokenize_file [-l] [-n] [-m max] [-p strategy] tokenizer.json
+ *		  tokenize_file [-l] [-n] [-m max] [-p strategy] -v folder	  (vocab.txt and its neighbours)
+ * -l lower first, -n no special tokens, -p pairs of texts (strategy 0 to 2, a
+ * LepTruncation).  Each text is a 32-bit length and its bytes.  The answer to
+ * each is 32-bit numbers: how many tokens (0xFFFFFFFF and the LepStatus when
+ * it failed), then ids, types, starts and ends; with -p types are those plus
+ * 65536 times the sequence.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <stdio.h>
@@ -74,17 +76,38 @@ build(const char *path, bool vocab_route, LepArena *arena, void **blob, size_t *
 
 /* Write one answer. */
 static void
-answer(const LepTokens *tokens)
+answer(const LepTokens *tokens, bool pairs)
 {
 	uint32_t n = (uint32_t) tokens->n;
 
 	fwrite(&n, sizeof(n), 1, stdout);
 	fwrite(tokens->ids, sizeof(int32_t), n, stdout);
-	fwrite(tokens->types, sizeof(int32_t), n, stdout);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint32_t type = (uint32_t) tokens->types[i];
+
+		if (pairs)
+			type |= (uint32_t) tokens->sequence[i] << 16;
+		fwrite(&type, sizeof(type), 1, stdout);
+	}
 	for (uint32_t i = 0; i < n; i++)
 		fwrite(&tokens->spans[i].start, sizeof(uint32_t), 1, stdout);
 	for (uint32_t i = 0; i < n; i++)
 		fwrite(&tokens->spans[i].end, sizeof(uint32_t), 1, stdout);
+}
+
+/* Read one text into *text; its length, or SIZE_MAX at the end. */
+static size_t
+read_text(char **text)
+{
+	uint32_t len;
+
+	if (fread(&len, sizeof(len), 1, stdin) != 1)
+		return SIZE_MAX;
+	*text = realloc(*text, (size_t) len + 1);
+	if (*text == NULL || fread(*text, 1, len, stdin) != len)
+		exit(1);
+	return len;
 }
 
 /* Tokenize every text of standard input. */
@@ -93,17 +116,18 @@ main(int argc, char **argv)
 {
 	LepTokenizeOptions options = {.add_special = true};
 	bool vocab_route = false;
+	bool pairs = false;
 	LepArena arena;
 	LepError err = {0};
 	LepTokenizer tok;
 	LepTokenScratch *scratch = lep_token_scratch_new(&lep_malloc_allocator);
 	void *blob;
 	size_t size;
-	char *text = NULL;
-	uint32_t len;
+	char *text[2] = {NULL, NULL};
+	size_t len[2];
 	int option;
 
-	while ((option = getopt(argc, argv, "lnvm:")) != -1)
+	while ((option = getopt(argc, argv, "lnvm:p:")) != -1)
 	{
 		if (option == 'l')
 			options.lower_first = true;
@@ -113,6 +137,11 @@ main(int argc, char **argv)
 			vocab_route = true;
 		else if (option == 'm')
 			options.max_tokens = strtoul(optarg, NULL, 10);
+		else if (option == 'p')
+		{
+			pairs = true;
+			options.truncation = (LepTruncation) atoi(optarg);
+		}
 		else
 			return 2;
 	}
@@ -124,15 +153,19 @@ main(int argc, char **argv)
 		fprintf(stderr, "%d: %s: %s\n", err.status, err.message, err.detail);
 		return 1;
 	}
-	while (fread(&len, sizeof(len), 1, stdin) == 1)
+	while ((len[0] = read_text(&text[0])) != SIZE_MAX)
 	{
 		LepTokens tokens;
+		LepStatus status;
 
-		text = realloc(text, (size_t) len + 1);
-		if (text == NULL || fread(text, 1, len, stdin) != len)
+		if (pairs && (len[1] = read_text(&text[1])) == SIZE_MAX)
 			return 1;
-		if (lep_tokenize(&tok, scratch, text, len, &options, &tokens, NULL, &err) == LEP_OK)
-			answer(&tokens);
+		status = pairs
+					 ? lep_tokenize_pair(&tok, scratch, text[0], len[0], text[1], len[1], &options,
+										 &tokens, NULL, &err)
+					 : lep_tokenize(&tok, scratch, text[0], len[0], &options, &tokens, NULL, &err);
+		if (status == LEP_OK)
+			answer(&tokens, pairs);
 		else
 		{
 			uint32_t failed[2] = {UINT32_MAX, (uint32_t) err.status};
@@ -140,7 +173,8 @@ main(int argc, char **argv)
 			fwrite(failed, sizeof(failed), 1, stdout);
 		}
 	}
-	free(text);
+	free(text[0]);
+	free(text[1]);
 	lep_token_scratch_free(scratch);
 	lep_arena_free(&arena);
 	return 0;
