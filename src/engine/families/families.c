@@ -10,7 +10,8 @@
 
 /* Each file's models, which end at one without a model_type. */
 static const LepFamily *const families[] = {
-	lep_family_bert,
+	lep_family_albert,	lep_family_bert,	lep_family_distilbert,
+	lep_family_electra, lep_family_roberta,
 };
 
 #define N_FILES (sizeof(families) / sizeof(families[0]))

@@ -43,7 +43,11 @@ typedef struct LepFamily
 } LepFamily;
 
 /* Each file's models; the last entry has no model_type. */
+extern const LepFamily lep_family_albert[];
 extern const LepFamily lep_family_bert[];
+extern const LepFamily lep_family_distilbert[];
+extern const LepFamily lep_family_electra[];
+extern const LepFamily lep_family_roberta[];
 
 /* The family of a model_type, or NULL. */
 const LepFamily *lep_family_find(const char *model_type);
