@@ -19,14 +19,15 @@
 #define BATCH_FIRST_ROWS 8
 
 /*
- * custom_private is a list of Integers in this order; custom_exprs has the calls, then
- * the bound's count and offset as far as they are there.  custom_scan_tlist is the child's
- * columns, then one column a call.
+ * custom_private is a list of Integers in this order; custom_exprs has the calls that become columns, then
+ * those that stay where they are and find their results here, then the bound's count and offset as far as
+ * they are there.  custom_scan_tlist is the child's columns, then one column a call of the first kind.
  */
 typedef enum BatchPrivate
 {
 	BATCH_PRIVATE_COLUMNS,	 /* of the child */
-	BATCH_PRIVATE_CALLS,	 /* of custom_exprs */
+	BATCH_PRIVATE_CALLS,	 /* of custom_exprs, that become columns */
+	BATCH_PRIVATE_AHEAD,	 /* of custom_exprs, that stay where they are */
 	BATCH_PRIVATE_FIRST,	 /* rows of the first window */
 	BATCH_PRIVATE_HAS_COUNT, /* 1: no more than this many rows will be asked for */
 	BATCH_PRIVATE_HAS_OFFSET /* 1: plus so many */
@@ -59,10 +60,20 @@ typedef struct BatchCall
 	bool is_guarded;   /* hoisted differs: stands for this one place only */
 } BatchCall;
 
-/* Entry of the task function that an expression calls, NULL for other expressions. */
+/* Entry of the task function that an expression calls, NULL for other expressions and those that return sets. */
 const FuncTask *batch_call_task(Node *node);
-/* Tell whether an expression calls a task function anywhere. */
+/* The same for those that return sets too. */
+const FuncTask *batch_any_task(Node *node);
+/* The argument of a call that names its model, NULL: the default. */
+Expr *batch_model_argument(const FuncTask *task, List *args);
+/* Option i of a call. */
+Expr *batch_option(const FuncTask *task, List *args, int i);
+/* Tell whether an expression calls a task function anywhere, one that returns a set or not. */
 bool batch_has_call(Node *node);
+/* Tell whether evaluating an expression costs nothing and cannot fail. */
+bool batch_is_plain(Node *node);
+/* Tell whether a call can be computed ahead, as far as it alone says. */
+bool batch_is_hoistable(FuncExpr *call);
 /* Append the calls of an expression that can be computed ahead; list of BatchCall. */
 void batch_collect(Node *node, List **calls);
 /* Append calls in the arguments and filters of aggregates, or of window functions. */
@@ -73,6 +84,15 @@ void batch_collect_leaves(Node *node, List **leaves);
 Node *batch_replace(Node *node, List *leaves, List *calls, int varno);
 /* Copy an expression: only calls are replaced, by columns first + 1 ... of varno. */
 Node *batch_replace_calls(Node *node, List *calls, int varno, int first);
+
+/* ahead.c: calls that stay where they are, below a node that repeats a plan for each row */
+
+/* Calls [FuncExpr] for the rows of a join's outer side, which its inner side makes. */
+List *batch_ahead_of_join(const PlannedStmt *stmt, NestLoop *join);
+/* Calls for the rows that an expression reads, which its subplans make. */
+List *batch_ahead_of_subplans(const PlannedStmt *stmt, Node *node);
+/* Set-returning calls of a select list. */
+List *batch_ahead_of_sets(List *targetlist);
 
 /* order.c: what must not be done ahead of time */
 
@@ -100,6 +120,8 @@ void batch_uncover_constants(PlannedStmt *stmt, const BatchConstants *constants)
 Plan *batch_wrap(BatchRewrite *rw, Plan *plan, BatchBound bound);
 /* Compute calls in arguments of aggregates and window functions, or of a ProjectSet, below the node. */
 void batch_push_below(BatchRewrite *rw, Plan *plan);
+/* Compute calls of a nested loop's inner side for many rows of its outer side. */
+void batch_push_outer(BatchRewrite *rw, NestLoop *join, BatchBound bound);
 /* Compute calls in the keys of a hash join below it, on either side. */
 void batch_push_keys_below(BatchRewrite *rw, HashJoin *join);
 

@@ -217,16 +217,19 @@ cover(Node *node, void *context)
 		expr->arbiterWhere = where;
 		return (Node *) expr;
 	}
-	if (batch_call_task(node) != NULL)
+	if (batch_any_task(node) != NULL)
 	{
-		if (is_constant_call((FuncExpr *) node))
+		bool is_constant = is_constant_call((FuncExpr *) node);
+
+		if (is_constant && batch_call_task(node) != NULL)
 		{
 			if (c->with_params)
 				return make_params((FuncExpr *) node, c->constants);
 			c->has_covered = true;
 			return make_subquery((FuncExpr *) node);
 		}
-		c->constants->has_calls = true;
+		if (!is_constant)
+			c->constants->has_calls = true;
 	}
 	return expression_tree_mutator(node, cover, context);
 }
@@ -239,7 +242,7 @@ has_call(Node *node, void *context)
 		return false;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, has_call, context, 0);
-	if (batch_call_task(node) != NULL)
+	if (batch_any_task(node) != NULL)
 		return true;
 	return expression_tree_walker(node, has_call, context);
 }

@@ -12,6 +12,7 @@
 #include "storage/dsm.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "exec.h"
@@ -68,31 +69,46 @@ text_number(BatchState *s, List **exprs, Expr *expr)
 	return s->n_texts++;
 }
 
+/* Prepare a call */
+static void
+begin_call(BatchState *s, BatchCallState *call, FuncExpr *expr, List **texts)
+{
+	const FuncTask *task = batch_any_task((Node *) expr);
+	PlanState *parent = (PlanState *) s;
+
+	if (task == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("function %u of a planned query is no task function any more",
+							   expr->funcid),
+						errhint("Plan the query again.")));
+	call->task = task;
+	call->model_name = ExecInitExpr(batch_model_argument(task, expr->args), parent);
+	for (int i = 0; i < task->n_texts; i++)
+		call->inputs[i].text = text_number(s, texts, list_nth(expr->args, i));
+	for (int i = 0; i < task->n_options; i++)
+	{
+		Expr *option = batch_option(task, expr->args, i);
+
+		call->options[i].state = ExecInitExpr(option, parent);
+		get_typlenbyval(exprType((Node *) option), &call->options[i].length,
+						&call->options[i].by_value);
+	}
+}
+
 /* Prepare the calls; checks that the user may execute the functions */
 static void
 begin_calls(BatchState *s, List *exprs)
 {
 	List *texts = NIL;
+	int n = s->n_calls + s->n_ahead;
 
-	s->calls = palloc0(s->n_calls * sizeof(BatchCallState));
-	s->texts = palloc0(s->n_calls * FUNC_MAX_TEXTS * sizeof(BatchText));
-	for (int i = 0; i < s->n_calls; i++)
+	s->calls = palloc0(n * sizeof(BatchCallState));
+	s->texts = palloc0(n * FUNC_MAX_TEXTS * sizeof(BatchText));
+	for (int i = 0; i < n; i++)
 	{
-		FuncExpr *expr = list_nth_node(FuncExpr, exprs, i);
-		BatchCallState *call = &s->calls[i];
-
-		call->task = batch_call_task((Node *) expr);
-		if (call->task == NULL)
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("function %u of a planned query is no task function any more",
-								   expr->funcid),
-							errhint("Plan the query again.")));
-		call->scalar = ExecInitExpr((Expr *) expr, (PlanState *) s);
-		for (int j = 0; j < call->task->n_texts; j++)
-			call->inputs[j].text = text_number(s, &texts, list_nth(expr->args, j));
-		if (list_length(expr->args) > call->task->n_texts)
-			call->model_name =
-				ExecInitExpr(list_nth(expr->args, call->task->n_texts), (PlanState *) s);
+		begin_call(s, &s->calls[i], list_nth_node(FuncExpr, exprs, i), &texts);
+		if (i < s->n_calls)
+			s->calls[i].scalar = ExecInitExpr(list_nth(exprs, i), (PlanState *) s);
 	}
 }
 
@@ -102,31 +118,36 @@ begin_batch(CustomScanState *node, EState *estate, int eflags)
 {
 	BatchState *s = (BatchState *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	int n;
 
 	outerPlanState(node) =
 		ExecInitNode(outerPlan(scan), estate, eflags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
 	s->n_columns = private_int(scan, BATCH_PRIVATE_COLUMNS);
 	s->n_calls = private_int(scan, BATCH_PRIVATE_CALLS);
+	s->n_ahead = private_int(scan, BATCH_PRIVATE_AHEAD);
 	s->first_rows = private_int(scan, BATCH_PRIVATE_FIRST);
+	n = s->n_calls + s->n_ahead;
 	begin_calls(s, scan->custom_exprs);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	if (private_int(scan, BATCH_PRIVATE_HAS_COUNT))
-		s->count = ExecInitExpr(list_nth(scan->custom_exprs, s->n_calls), (PlanState *) s);
+		s->count = ExecInitExpr(list_nth(scan->custom_exprs, n), (PlanState *) s);
 	if (private_int(scan, BATCH_PRIVATE_HAS_OFFSET))
-		s->offset = ExecInitExpr(list_nth(scan->custom_exprs, s->n_calls + 1), (PlanState *) s);
+		s->offset = ExecInitExpr(list_nth(scan->custom_exprs, n + 1), (PlanState *) s);
 	s->window = func_window_create(estate->es_query_cxt);
 	s->rows_context =
 		AllocSetContextCreate(estate->es_query_cxt, "lepton rows", ALLOCSET_DEFAULT_SIZES);
 	s->row_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(outerPlanState(node)),
 										 &TTSOpsMinimalTuple);
+	if (s->n_ahead > 0)
+		batch_answer_calls(s, estate->es_query_cxt);
 }
 
 /* Close the models, and forget what was computed of constants */
 static void
 close_models(BatchState *s)
 {
-	for (int i = 0; i < s->n_calls; i++)
+	for (int i = 0; i < s->n_calls + s->n_ahead; i++)
 	{
 		BatchCallState *call = &s->calls[i];
 
@@ -189,36 +210,6 @@ rescan_batch(CustomScanState *node)
 
 /* ---- passing rows on ---- */
 
-/* Compute the result of a call for a row of the window; the row is in the scan slot */
-static Datum
-call_result(BatchState *s, BatchCallState *call, int row, bool *isnull)
-{
-	const float *rows[FUNC_MAX_TEXTS];
-
-	*isnull = call->states[row] == ROW_NULL;
-	if (*isnull)
-		return (Datum) 0;
-	if (call->states[row] == ROW_READY)
-	{
-		int n = call->task->n_texts, j;
-
-		for (j = 0; j < n; j++)
-		{
-			BatchInput *input = &call->inputs[j];
-
-			rows[j] = input->constant_row;
-			if (rows[j] == NULL)
-				rows[j] =
-					func_window_row(s->window, call->model, call->engine, input->sequences[row]);
-			if (rows[j] == NULL)
-				break;
-		}
-		if (j == n)
-			return call->task->result(call->model, rows);
-	}
-	return ExecEvalExpr(call->scalar, s->css.ss.ps.ps_ExprContext, isnull);
-}
-
 /* Put the next row of the window and its results into the scan slot */
 static void
 load_next(BatchState *s)
@@ -231,10 +222,17 @@ load_next(BatchState *s)
 	ResetExprContext(econtext);
 	ExecForceStoreMinimalTuple(s->rows[row], s->row_slot, false);
 	batch_load_row(s, s->row_slot);
+	for (int i = 0; i < s->n_texts; i++)
+		s->texts[i].is_known = false;
 	old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 	for (int i = 0; i < s->n_calls; i++)
-		slot->tts_values[s->n_columns + i] =
-			call_result(s, &s->calls[i], row, &slot->tts_isnull[s->n_columns + i]);
+	{
+		Datum *value = &slot->tts_values[s->n_columns + i];
+		bool *isnull = &slot->tts_isnull[s->n_columns + i];
+
+		if (!batch_call_result(s, &s->calls[i], row, NULL, value, isnull))
+			*value = ExecEvalExpr(s->calls[i].scalar, econtext, isnull);
+	}
 	MemoryContextSwitchTo(old);
 }
 

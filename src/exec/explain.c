@@ -21,12 +21,11 @@ PG_FUNCTION_INFO_V1(lepton_batching);
 static const char *
 constant_name(FuncExpr *call, const FuncTask *task, bool *is_known)
 {
-	Node *name = NULL;
+	Node *name = (Node *) batch_model_argument(task, call->args);
 
 	*is_known = true;
-	if (list_length(call->args) == task->n_texts)
+	if (name == NULL)
 		return NULL;
-	name = list_nth(call->args, task->n_texts);
 	*is_known = IsA(name, Const) && !((Const *) name)->constisnull;
 	return *is_known ? TextDatumGetCString(((Const *) name)->constvalue) : NULL;
 }
@@ -48,12 +47,13 @@ static void
 explain_models(CustomScan *scan, ExplainState *es)
 {
 	List *models = NIL, *precisions = NIL;
-	int n_calls = intVal(list_nth(scan->custom_private, BATCH_PRIVATE_CALLS));
+	int n_calls = intVal(list_nth(scan->custom_private, BATCH_PRIVATE_CALLS)) +
+				  intVal(list_nth(scan->custom_private, BATCH_PRIVATE_AHEAD));
 
 	for (int i = 0; i < n_calls; i++)
 	{
 		FuncExpr *call = list_nth_node(FuncExpr, scan->custom_exprs, i);
-		const FuncTask *task = batch_call_task((Node *) call);
+		const FuncTask *task = batch_any_task((Node *) call);
 		const char *name;
 		bool is_known;
 		StoreRow row;

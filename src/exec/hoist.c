@@ -56,9 +56,9 @@ function_task(Oid function)
 		bool isnull;
 		Datum symbol = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 
-		is_candidate = proc->prolang == ClanguageId && proc->proisstrict && !proc->proretset &&
-					   !proc->prosecdef && heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL) &&
-					   !isnull && func_task_has_symbol(TextDatumGetCString(symbol));
+		is_candidate = proc->prolang == ClanguageId && proc->proisstrict && !proc->prosecdef &&
+					   heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL) && !isnull &&
+					   func_task_has_symbol(TextDatumGetCString(symbol));
 	}
 	ReleaseSysCache(tuple);
 	if (is_candidate && !FmgrHookIsNeeded(function))
@@ -66,27 +66,48 @@ function_task(Oid function)
 		fmgr_info(function, &info);
 		task = func_task(info.fn_addr);
 	}
-	/* Calls with steps run one by one. */
-	if (task != NULL && task->encode != NULL)
-		task = NULL;
 	return task;
 }
 
-/* Entry of the task function that an expression calls */
+/* Entry of the task function that an expression calls, one that returns a set or not */
 const FuncTask *
-batch_call_task(Node *node)
+batch_any_task(Node *node)
 {
 	FuncExpr *call = (FuncExpr *) node;
 	const FuncTask *task;
-	int n;
 
 	if (node == NULL || !IsA(node, FuncExpr))
 		return NULL;
 	task = function_task(call->funcid);
-	n = list_length(call->args);
-	if (task == NULL || n < task->n_texts || n > task->n_texts + 1)
+	if (task == NULL || task->is_set != call->funcretset ||
+		func_task_model_argument(task, list_length(call->args)) == -2)
 		return NULL;
 	return task;
+}
+
+/* Entry of the task function that an expression calls, no set */
+const FuncTask *
+batch_call_task(Node *node)
+{
+	const FuncTask *task = batch_any_task(node);
+
+	return task != NULL && task->is_set ? NULL : task;
+}
+
+/* The argument that names the model */
+Expr *
+batch_model_argument(const FuncTask *task, List *args)
+{
+	int i = func_task_model_argument(task, list_length(args));
+
+	return i < 0 ? NULL : list_nth(args, i);
+}
+
+/* Option i */
+Expr *
+batch_option(const FuncTask *task, List *args, int i)
+{
+	return list_nth(args, func_task_option_argument(task, list_length(args), i));
 }
 
 /* Walker of batch_has_call */
@@ -95,7 +116,7 @@ has_call(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	if (batch_call_task(node) != NULL)
+	if (batch_any_task(node) != NULL)
 		return true;
 	return expression_tree_walker(node, has_call, context);
 }
@@ -174,28 +195,30 @@ guard(Expr *text, List *conditions)
 }
 
 /* Tell whether evaluating an expression costs nothing and cannot fail */
-static bool
-is_plain(Node *node)
+bool
+batch_is_plain(Node *node)
 {
 	while (IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
 	return IsA(node, Const) || IsA(node, Param) || IsA(node, Var);
 }
 
-/* Make texts of a call NULL where the conditions do not hold: one, and those that cost something */
+/* Make arguments of a call NULL where the conditions do not hold: one text, and those that cost something */
 static void
-guard_texts(FuncExpr *call, const FuncTask *task, List *conditions)
+guard_arguments(FuncExpr *call, const FuncTask *task, List *conditions)
 {
+	int model = func_task_model_argument(task, list_length(call->args));
 	int first = 0;
+	ListCell *cell;
 
 	for (int i = task->n_texts - 1; i >= 0; i--)
 		if (reads_row(list_nth(call->args, i), NULL))
 			first = i;
-	for (int i = 0; i < task->n_texts; i++)
+	foreach (cell, call->args)
 	{
-		ListCell *cell = list_nth_cell(call->args, i);
+		int i = foreach_current_index(cell);
 
-		if (i == first || !is_plain(lfirst(cell)))
+		if (i == first || (i != model && !batch_is_plain(lfirst(cell))))
 			lfirst(cell) = guard(lfirst(cell), conditions);
 	}
 }
@@ -219,22 +242,21 @@ add_call(FuncExpr *call, const FuncTask *task, Collect *c)
 	added->hoisted = copyObject(call);
 	added->is_guarded = c->conditions != NIL;
 	if (added->is_guarded)
-		guard_texts(added->hoisted, task, c->conditions);
+		guard_arguments(added->hoisted, task, c->conditions);
 	*c->calls = lappend(*c->calls, added);
 }
 
 /* Tell whether a call can be computed ahead */
-static bool
-is_hoistable(FuncExpr *call, const FuncTask *task)
+bool
+batch_is_hoistable(FuncExpr *call)
 {
+	const FuncTask *task = batch_any_task((Node *) call);
+
 	if (batch_has_call((Node *) call->args) || contain_volatile_functions((Node *) call) ||
 		is_bound((Node *) call->args, NULL))
 		return false;
 	/* One model for all rows. */
-	if (list_length(call->args) > task->n_texts &&
-		reads_row(list_nth(call->args, task->n_texts), NULL))
-		return false;
-	return true;
+	return !reads_row((Node *) batch_model_argument(task, call->args), NULL);
 }
 
 /* Make a test of a boolean expression */
@@ -376,7 +398,7 @@ collect(Node *node, Collect *c)
 	{
 		case T_FuncExpr:
 			task = batch_call_task(node);
-			if (task != NULL && is_hoistable((FuncExpr *) node, task))
+			if (task != NULL && batch_is_hoistable((FuncExpr *) node))
 			{
 				add_call((FuncExpr *) node, task, c);
 				return;

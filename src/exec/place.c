@@ -13,10 +13,14 @@ const BatchBound batch_no_bound = {NULL, NULL, BATCH_FIRST_ROWS};
 
 /* ---- building a node ---- */
 
-/* Make a node above child: its columns, then one a call; targetlist and qual are in columns of INDEX_VAR */
+/*
+ * Make a node above child: its columns, then one a call; targetlist and qual are in columns of INDEX_VAR
+ *
+ * Calls ahead [FuncExpr] are in terms of the leaves and get no column.
+ */
 static Plan *
-make_batch(BatchRewrite *rw, Plan *child, List *leaves, List *calls, List *targetlist, List *qual,
-		   BatchBound bound)
+make_batch(BatchRewrite *rw, Plan *child, List *leaves, List *calls, List *ahead, List *targetlist,
+		   List *qual, BatchBound bound)
 {
 	CustomScan *scan = makeNode(CustomScan);
 	Plan *plan = &scan->scan.plan;
@@ -45,13 +49,17 @@ make_batch(BatchRewrite *rw, Plan *child, List *leaves, List *calls, List *targe
 		scan->custom_exprs = lappend(scan->custom_exprs,
 									 batch_replace((Node *) call->hoisted, leaves, NIL, INDEX_VAR));
 	}
+	foreach (cell, ahead)
+		scan->custom_exprs =
+			lappend(scan->custom_exprs, batch_replace(lfirst(cell), leaves, NIL, INDEX_VAR));
 	if (has_count)
 		scan->custom_exprs = lappend(scan->custom_exprs, copyObject(bound.count));
 	if (has_offset)
 		scan->custom_exprs = lappend(scan->custom_exprs, copyObject(bound.offset));
-	scan->custom_private =
-		list_make5(makeInteger(list_length(leaves)), makeInteger(list_length(calls)),
-				   makeInteger(bound.first), makeInteger(has_count), makeInteger(has_offset));
+	scan->custom_private = list_make5(
+		makeInteger(list_length(leaves)), makeInteger(list_length(calls)),
+		makeInteger(list_length(ahead)), makeInteger(bound.first), makeInteger(has_count));
+	scan->custom_private = lappend(scan->custom_private, makeInteger(has_offset));
 	plan->targetlist = targetlist;
 	plan->qual = qual;
 	plan->lefttree = child;
@@ -90,22 +98,46 @@ make_targetlist(List *exprs)
 
 /* ---- above a node: its own filter and target list ---- */
 
-/* Calls of the first clause that has any, and its position */
+/* Take calls out of a list that a node below computes ahead already */
 static List *
-first_calls(List *quals, int *position)
+drop_known(List *ahead, Plan *plan)
 {
-	List *calls = NIL;
+	List *kept = NIL;
+	ListCell *cell;
+
+	if (!IsA(plan, CustomScan) || ((CustomScan *) plan)->methods != &batch_scan_methods)
+		return ahead;
+	foreach (cell, ahead)
+		if (!list_member(((CustomScan *) plan)->custom_exprs, lfirst(cell)))
+			kept = lappend(kept, lfirst(cell));
+	return kept;
+}
+
+/* Calls of an expression: of its own, and of its subplans unless more calls are left for a node above */
+static bool
+take_calls(BatchRewrite *rw, Plan *plan, Node *node, List **calls, List **ahead)
+{
+	batch_collect(node, calls);
+	*ahead = drop_known(batch_ahead_of_subplans(rw->stmt, node), plan);
+	if (*ahead != NIL && *calls != NIL && batch_has_call(batch_replace_calls(node, *calls, 0, 0)))
+		*ahead = NIL;
+	return *calls != NIL || *ahead != NIL;
+}
+
+/* Calls of the first clause that has any, and its position */
+static bool
+first_calls(BatchRewrite *rw, Plan *plan, List *quals, int *position, List **calls, List **ahead)
+{
 	ListCell *cell;
 
 	*position = 0;
 	foreach (cell, quals)
 	{
-		batch_collect(lfirst(cell), &calls);
-		if (calls != NIL)
-			return calls;
+		if (take_calls(rw, plan, lfirst(cell), calls, ahead))
+			return true;
 		(*position)++;
 	}
-	return NIL;
+	return false;
 }
 
 /* Tell whether the clauses of an inner join may be tested above it */
@@ -141,24 +173,23 @@ batch_wrap(BatchRewrite *rw, Plan *plan, BatchBound bound)
 	List *old_joinqual = joinqual;
 	List *old_qual = plan->qual;
 	List *old_targetlist = plan->targetlist;
-	List *calls, *moved, *leaves = NIL;
+	List *calls = NIL, *ahead = NIL, *moved, *leaves = NIL;
 	ListCell *cell;
 	int position;
 	bool is_ordered;
 
-	calls = IsA(plan, WindowAgg) ? NIL : first_calls(quals, &position);
-	if (calls == NIL)
+	if (IsA(plan, WindowAgg) || !first_calls(rw, plan, quals, &position, &calls, &ahead))
 	{
-		batch_collect((Node *) targetlist, &calls);
+		if (!take_calls(rw, plan, (Node *) targetlist, &calls, &ahead))
+			return plan;
 		position = list_length(quals);
 	}
-	if (calls == NIL)
-		return plan;
 	moved = list_copy_tail(quals, position);
 	batch_collect_leaves((Node *) targetlist, &leaves);
 	batch_collect_leaves((Node *) moved, &leaves);
 	foreach (cell, calls)
 		batch_collect_leaves((Node *) ((BatchCall *) lfirst(cell))->hoisted, &leaves);
+	batch_collect_leaves((Node *) ahead, &leaves);
 
 	plan->targetlist = make_targetlist(copyObject(leaves));
 	if (join != NULL)
@@ -178,14 +209,14 @@ batch_wrap(BatchRewrite *rw, Plan *plan, BatchBound bound)
 		join->inner_unique = false;
 	targetlist = (List *) batch_replace((Node *) targetlist, leaves, calls, INDEX_VAR);
 	moved = (List *) batch_replace((Node *) moved, leaves, calls, INDEX_VAR);
-	return make_batch(rw, plan, leaves, calls, targetlist, moved, bound);
+	return make_batch(rw, plan, leaves, calls, ahead, targetlist, moved, bound);
 }
 
 /* ---- below a node: what it does with its child's rows ---- */
 
-/* Put a node above child that adds a column for each call; calls are in columns of varno */
+/* Put a node above child that adds a column for each call; calls, also those ahead, are in columns of varno */
 static Plan *
-append_columns(BatchRewrite *rw, Plan *child, List *calls, int varno)
+append_columns(BatchRewrite *rw, Plan *child, List *calls, List *ahead, int varno, BatchBound bound)
 {
 	List *leaves = NIL, *targetlist = NIL;
 	ListCell *cell;
@@ -213,14 +244,14 @@ append_columns(BatchRewrite *rw, Plan *child, List *calls, int varno)
 														 exprTypmod(expr), exprCollation(expr), 0),
 										i, NULL, false));
 	}
-	return make_batch(rw, child, leaves, calls, targetlist, NIL, batch_no_bound);
+	return make_batch(rw, child, leaves, calls, ahead, targetlist, NIL, bound);
 }
 
 /* Compute calls in arguments of aggregates and window functions, or of a ProjectSet, below the node */
 void
 batch_push_below(BatchRewrite *rw, Plan *plan)
 {
-	List *calls = NIL;
+	List *calls = NIL, *ahead = NIL;
 	int first;
 
 	if (plan->lefttree == NULL || batch_is_ordered(rw->stmt, plan->lefttree))
@@ -235,13 +266,33 @@ batch_push_below(BatchRewrite *rw, Plan *plan)
 		batch_collect_arguments((Node *) plan->targetlist, &calls);
 		batch_collect_arguments((Node *) plan->qual, &calls);
 	}
-	if (calls == NIL)
+	if (calls != NIL)
+	{
+		first = list_length(plan->lefttree->targetlist);
+		plan->lefttree = append_columns(rw, plan->lefttree, calls, NIL, OUTER_VAR, batch_no_bound);
+		plan->targetlist =
+			(List *) batch_replace_calls((Node *) plan->targetlist, calls, OUTER_VAR, first);
+		plan->qual = (List *) batch_replace_calls((Node *) plan->qual, calls, OUTER_VAR, first);
+	}
+	if (IsA(plan, ProjectSet))
+		ahead = batch_ahead_of_sets(plan->targetlist);
+	if (ahead != NIL)
+		plan->lefttree = append_columns(rw, plan->lefttree, NIL, ahead, OUTER_VAR, batch_no_bound);
+}
+
+/* Compute calls of a nested loop's inner side for many rows of its outer side */
+void
+batch_push_outer(BatchRewrite *rw, NestLoop *join, BatchBound bound)
+{
+	Plan *plan = &join->join.plan;
+	List *ahead = batch_ahead_of_join(rw->stmt, join);
+
+	if (ahead == NIL || batch_is_ordered(rw->stmt, plan->lefttree))
 		return;
-	first = list_length(plan->lefttree->targetlist);
-	plan->lefttree = append_columns(rw, plan->lefttree, calls, OUTER_VAR);
-	plan->targetlist =
-		(List *) batch_replace_calls((Node *) plan->targetlist, calls, OUTER_VAR, first);
-	plan->qual = (List *) batch_replace_calls((Node *) plan->qual, calls, OUTER_VAR, first);
+	/* A left join gives a row at least for each that it reads. */
+	if (join->join.jointype != JOIN_LEFT || plan->qual != NIL)
+		bound = batch_no_bound;
+	plan->lefttree = append_columns(rw, plan->lefttree, NIL, ahead, OUTER_VAR, bound);
 }
 
 /* Replace calls in everything that a hash join computes */
@@ -302,7 +353,7 @@ batch_push_keys_below(BatchRewrite *rw, HashJoin *join)
 	if (calls != NIL && !batch_is_ordered(rw->stmt, plan->lefttree))
 	{
 		first = list_length(plan->lefttree->targetlist);
-		plan->lefttree = append_columns(rw, plan->lefttree, calls, OUTER_VAR);
+		plan->lefttree = append_columns(rw, plan->lefttree, calls, NIL, OUTER_VAR, batch_no_bound);
 		join->hashkeys =
 			(List *) batch_replace_calls((Node *) join->hashkeys, calls, OUTER_VAR, first);
 		replace_in_hash_join(join, calls, OUTER_VAR, first);
@@ -316,7 +367,8 @@ batch_push_keys_below(BatchRewrite *rw, HashJoin *join)
 		first = list_length(hash->plan.lefttree->targetlist);
 		if (first != list_length(hash->plan.targetlist))
 			return;
-		hash->plan.lefttree = append_columns(rw, hash->plan.lefttree, calls, OUTER_VAR);
+		hash->plan.lefttree =
+			append_columns(rw, hash->plan.lefttree, calls, NIL, OUTER_VAR, batch_no_bound);
 		hash->hashkeys =
 			(List *) batch_replace_calls((Node *) hash->hashkeys, calls, OUTER_VAR, first);
 		foreach (cell, calls)

@@ -206,6 +206,9 @@ rewrite(BatchRewrite *rw, Plan *plan, BatchBound bound)
 		case T_HashJoin:
 			batch_push_keys_below(rw, (HashJoin *) plan);
 			break;
+		case T_NestLoop:
+			batch_push_outer(rw, (NestLoop *) plan, bound);
+			break;
 		default:
 			break;
 	}

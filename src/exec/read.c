@@ -96,26 +96,6 @@ batch_load_row(BatchState *s, TupleTableSlot *source)
 	s->css.ss.ps.ps_ExprContext->ecxt_scantuple = slot;
 }
 
-/* Value of a text for the row in the scan slot, NULL or not toasted */
-static text *
-text_value(BatchState *s, int number)
-{
-	BatchText *t = &s->texts[number];
-	ExprContext *econtext = s->css.ss.ps.ps_ExprContext;
-	MemoryContext old;
-	Datum value;
-	bool isnull;
-
-	if (t->is_known)
-		return t->value;
-	old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-	value = ExecEvalExpr(t->state, econtext, &isnull);
-	t->value = isnull ? NULL : DatumGetTextPP(value);
-	t->is_known = true;
-	MemoryContextSwitchTo(old);
-	return t->value;
-}
-
 /* Open the model of a call; false when its name is NULL */
 static bool
 open_model(BatchState *s, BatchCallState *call)
@@ -133,7 +113,7 @@ open_model(BatchState *s, BatchCallState *call)
 			return false;
 		name = TextDatumGetCString(value);
 	}
-	call->model = store_model_open(name, call->task->task);
+	call->model = func_task_open(call->task, name);
 	call->engine = func_window_engine(s->window, call->model);
 	return true;
 }
@@ -142,12 +122,20 @@ open_model(BatchState *s, BatchCallState *call)
 static void
 compute_constant(BatchState *s, BatchCallState *call, BatchInput *input, const text *value)
 {
+	const float *row;
 	MemoryContext old;
 
 	if (input->constant_row != NULL)
 		return;
 	old = MemoryContextSwitchTo(s->css.ss.ps.state->es_query_cxt);
-	input->constant_row = func_run_one(call->model, value);
+	row = batch_find_row(call->model, value);
+	if (row == NULL)
+		input->constant_row = func_run_one(call->model, value);
+	else
+	{
+		input->constant_row = palloc(func_width(call->model) * sizeof(float));
+		memcpy(input->constant_row, row, func_width(call->model) * sizeof(float));
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -157,13 +145,26 @@ find_sequence(const BatchState *s, const BatchCallState *call, int text, int row
 {
 	for (const BatchCallState *c = s->calls; c < call; c++)
 		for (int j = 0; j < c->task->n_texts; j++)
-			if (c->states[row] == ROW_READY && c->engine == call->engine &&
-				c->inputs[j].text == text)
+			if (c->task->encode == NULL && c->states[row] == ROW_READY &&
+				c->engine == call->engine && c->inputs[j].text == text)
 			{
 				*sequence = c->inputs[j].sequences[row];
 				return true;
 			}
 	return false;
+}
+
+/* Encode a call of a function with steps for row i of the window */
+static RowState
+add_steps(BatchState *s, BatchCallState *call, int i, text **values)
+{
+	Datum options[FUNC_MAX_OPTIONS];
+
+	if (!batch_option_values(s, call, options))
+		return ROW_NULL;
+	call->steps[i] = func_call_add(s->window, call->task, call->model, call->engine,
+								   (const text *const *) values, options);
+	return call->steps[i] == NULL ? ROW_SCALAR : ROW_READY;
 }
 
 /* Give a call's texts for row i of the window to its engine */
@@ -174,12 +175,19 @@ add_texts(BatchState *s, BatchCallState *call, int i)
 
 	for (int j = 0; j < call->task->n_texts; j++)
 	{
-		values[j] = text_value(s, call->inputs[j].text);
+		values[j] = batch_text_value(s, call->inputs[j].text);
 		if (values[j] == NULL)
 			return ROW_NULL;
 	}
 	if (!open_model(s, call))
 		return ROW_NULL;
+	if (call->task->encode != NULL)
+	{
+		RowState state = add_steps(s, call, i, values);
+
+		call->n_ready += state == ROW_READY;
+		return state;
+	}
 	for (int j = 0; j < call->task->n_texts; j++)
 	{
 		BatchInput *input = &call->inputs[j];
@@ -201,9 +209,11 @@ reserve_rows(BatchState *s, int n)
 	MemoryContext old = MemoryContextSwitchTo(s->rows_context);
 
 	s->rows = palloc(n * sizeof(MinimalTuple));
-	for (int i = 0; i < s->n_calls; i++)
+	for (int i = 0; i < s->n_calls + s->n_ahead; i++)
 	{
 		s->calls[i].states = palloc(n);
+		s->calls[i].steps =
+			s->calls[i].task->encode != NULL ? palloc(n * sizeof(FuncWindowCall *)) : NULL;
 		s->calls[i].n_ready = 0;
 		for (int j = 0; j < s->calls[i].task->n_texts; j++)
 			s->calls[i].inputs[j].sequences = palloc(n * sizeof(uint32));
@@ -242,9 +252,10 @@ count_window(BatchState *s)
 {
 	FuncWork sum = {0};
 
-	for (int i = 0; i < s->n_calls; i++)
+	for (int i = 0; i < s->n_calls + s->n_ahead; i++)
 	{
 		BatchCallState *call = &s->calls[i];
+		int n_texts = call->task->encode != NULL ? 1 : call->task->n_texts;
 		FuncWork work = {0};
 		bool is_first = true;
 
@@ -256,8 +267,7 @@ count_window(BatchState *s)
 		if (is_first)
 			work = *func_window_work(s->window, call->engine);
 		work.rows = call->n_ready;
-		store_stat_count(call->model, work.rows * call->task->n_texts, work.tokens, work.batches,
-						 work.running);
+		store_stat_count(call->model, work.rows * n_texts, work.tokens, work.batches, work.running);
 		batch_add_work(&sum, &work);
 	}
 	batch_add_work(&s->totals, &sum);
@@ -278,6 +288,7 @@ batch_fill_window(BatchState *s)
 	if (!s->is_begun)
 		begin_scan(s);
 	limit = window_rows(s);
+	s->truncate = lepton_truncate;
 	reserve_rows(s, limit);
 	while (s->n_rows < limit)
 	{
@@ -297,7 +308,7 @@ batch_fill_window(BatchState *s)
 		for (int i = 0; i < s->n_texts; i++)
 			s->texts[i].is_known = false;
 		old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-		for (int i = 0; i < s->n_calls; i++)
+		for (int i = 0; i < s->n_calls + s->n_ahead; i++)
 			s->calls[i].states[row] = add_texts(s, &s->calls[i], row);
 		MemoryContextSwitchTo(old);
 		s->n_rows++;

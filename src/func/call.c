@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/memutils.h"
@@ -117,6 +118,28 @@ func_call_result(const FuncWindow *w, FuncWindowCall *c, const text *const *text
 	*isnull = false;
 	*value = c->call.task->finish(&c->call, set, isnull);
 	return true;
+}
+
+/* Encode a text as one sequence */
+LepStatus
+func_call_encode_text(FuncTaskCall *call, FuncSink *sink, const text *input, LepError *err)
+{
+	LepTokens tokens;
+	LepStatus status;
+	const char *utf8;
+	size_t len;
+
+	/* What is invalid in other databases the tokenizer finds. */
+	if (GetDatabaseEncoding() == PG_SQL_ASCII &&
+		!pg_verify_mbstr(PG_UTF8, VARDATA_ANY(input), VARSIZE_ANY_EXHDR(input), true))
+		return lep_error(err, LEP_BAD_INPUT, "text is not valid UTF-8");
+	utf8 = func_utf8(input, &len);
+	status = func_run_encode(call->model->model, utf8, len, &tokens, err);
+	if (status == LEP_OK)
+		status = sink->add(sink, &tokens, NULL, 0, err);
+	if (utf8 != VARDATA_ANY(input))
+		pfree((void *) utf8);
+	return status;
 }
 
 /* Number of sequences */

@@ -30,6 +30,10 @@ FuncWindowCall *func_call_add(FuncWindow *w, const FuncTask *task, StoreModel *m
 bool func_call_result(const FuncWindow *w, FuncWindowCall *call, const text *const *texts,
 					  const Datum *options, FuncSet *set, Datum *value, bool *isnull);
 
+/* For encode: one text as the model's task takes it, as one sequence. */
+LepStatus func_call_encode_text(FuncTaskCall *call, FuncSink *sink, const text *input,
+								LepError *err);
+
 /* Sequences that a call has become. */
 uint32 func_call_sequences(const FuncWindowCall *call);
 

@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 
 #include "../engine/task.h"
-#include "registry.h"
+#include "call.h"
 
 PG_FUNCTION_INFO_V1(lepton_classify);
 PG_FUNCTION_INFO_V1(lepton_classify_array);
@@ -159,9 +159,9 @@ compare_scored(const void *a, const void *b)
 	return x->label - y->label;
 }
 
-/* Put one row's labels and scores into the result; input > 0 is the first column */
+/* Put one row's labels and scores into a set; input > 0 is the first column */
 static void
-put_scores(ReturnSetInfo *rsinfo, const StoreModel *m, const float *row, int input)
+put_scores(FuncSet *set, const StoreModel *m, const float *row, int input)
 {
 	int n = func_width(m);
 	Scored *scored = palloc(n * sizeof(Scored));
@@ -177,24 +177,48 @@ put_scores(ReturnSetInfo *rsinfo, const StoreModel *m, const float *row, int inp
 	{
 		values[offset] = label_datum(m, scored[i].label);
 		values[offset + 1] = Float4GetDatum(scored[i].score);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		set->put(set, values, nulls);
 	}
 	pfree(scored);
+}
+
+/* Make the one sequence of a text */
+LepStatus
+func_scores_encode(FuncTaskCall *call, FuncSink *sink, LepError *err)
+{
+	return func_call_encode_text(call, sink, call->texts[0], err);
+}
+
+/* Take the row of the text's scores */
+void
+func_scores_absorb(FuncTaskCall *call, uint32 i, const float *rows, size_t n_rows)
+{
+	const StoreModel *m = call->model;
+	float *row = palloc(func_width(m) * sizeof(float));
+
+	(void) i;
+	(void) n_rows;
+	func_head_row(m, rows, row);
+	row_scores(m, row);
+	call->taken = row;
+}
+
+/* Put the labels and their scores */
+Datum
+func_scores_finish(FuncTaskCall *call, FuncSet *set, bool *isnull)
+{
+	put_scores(set, call->model, call->taken, 0);
+	pfree(call->taken);
+	call->taken = NULL;
+	*isnull = true;
+	return (Datum) 0;
 }
 
 /* lepton_classify_scores(input text [, model text]) returns table (label text, score real) */
 Datum
 lepton_classify_scores(PG_FUNCTION_ARGS)
 {
-	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), STORE_TASK_CLASSIFY);
-	float *row;
-
-	InitMaterializedSRF(fcinfo, 0);
-	row = func_run_one(m, PG_GETARG_TEXT_PP(0));
-	row_scores(m, row);
-	put_scores((ReturnSetInfo *) fcinfo->resultinfo, m, row, 0);
-	store_model_close(m);
-	return (Datum) 0;
+	return func_task_call(fcinfo, func_task(lepton_classify_scores));
 }
 
 /*
@@ -206,12 +230,14 @@ lepton_classify_scores_array(PG_FUNCTION_ARGS)
 {
 	StoreModel *m = store_model_open(func_model_argument(fcinfo, 1), STORE_TASK_CLASSIFY);
 	size_t width = func_width(m);
+	FuncStoreSet set;
 	Datum *texts;
 	bool *nulls;
 	int n;
 	float *rows;
 
 	InitMaterializedSRF(fcinfo, 0);
+	func_store_set(&set, fcinfo);
 	func_text_array(PG_GETARG_ARRAYTYPE_P(0), &texts, &nulls, &n);
 	rows =
 		palloc_extended(mul_size(mul_size(CLASSIFY_WINDOW, width), sizeof(float)), MCXT_ALLOC_HUGE);
@@ -222,7 +248,7 @@ lepton_classify_scores_array(PG_FUNCTION_ARGS)
 
 		for (int i = first; i < end; i++)
 			if (!nulls[i])
-				put_scores((ReturnSetInfo *) fcinfo->resultinfo, m, rows + row++ * width, i + 1);
+				put_scores(&set.set, m, rows + row++ * width, i + 1);
 		first = end;
 	}
 	store_model_close(m);

@@ -15,8 +15,11 @@
 #include "registry.h"
 
 extern Datum lepton_classify(PG_FUNCTION_ARGS);
+extern Datum lepton_classify_scores(PG_FUNCTION_ARGS);
 extern Datum lepton_embed(PG_FUNCTION_ARGS);
 extern Datum lepton_similarity(PG_FUNCTION_ARGS);
+
+FuncAhead func_ahead = NULL;
 
 static const FuncTask tasks[] = {
 	{
@@ -25,6 +28,16 @@ static const FuncTask tasks[] = {
 		.task = STORE_TASK_CLASSIFY,
 		.n_texts = 1,
 		.result = func_classify_result,
+	},
+	{
+		.function = lepton_classify_scores,
+		.symbol = "lepton_classify_scores",
+		.task = STORE_TASK_CLASSIFY,
+		.n_texts = 1,
+		.is_set = true,
+		.encode = func_scores_encode,
+		.absorb = func_scores_absorb,
+		.finish = func_scores_finish,
 	},
 	{
 		.function = lepton_embed,
@@ -214,21 +227,22 @@ run_texts(StoreModel *m, text **texts, int n_texts)
 	return rows;
 }
 
-/* A set that fills the tuplestore of a function called in materialize mode */
-typedef struct StoreSet
-{
-	FuncSet set; /* first, so that a set is its store */
-	ReturnSetInfo *result;
-} StoreSet;
-
 /* Put a row into the tuplestore */
 static void
 put_row(FuncSet *set, const Datum *values, const bool *nulls)
 {
-	ReturnSetInfo *result = ((StoreSet *) set)->result;
+	ReturnSetInfo *result = ((FuncStoreSet *) set)->result;
 
 	tuplestore_putvalues(result->setResult, result->setDesc, unconstify(Datum *, values),
 						 unconstify(bool *, nulls));
+}
+
+/* Make the set of a function called in materialize mode */
+void
+func_store_set(FuncStoreSet *set, FunctionCallInfo fcinfo)
+{
+	set->set.put = put_row;
+	set->result = (ReturnSetInfo *) fcinfo->resultinfo;
 }
 
 /* Call a function with steps on one row */
@@ -237,15 +251,18 @@ call_with_steps(FunctionCallInfo fcinfo, const FuncTask *task, StoreModel *m,
 				const text *const *texts)
 {
 	Datum options[FUNC_MAX_OPTIONS];
-	StoreSet set = {{put_row}, (ReturnSetInfo *) fcinfo->resultinfo};
+	FuncStoreSet set;
 	bool isnull;
 	Datum value;
 
 	for (int i = 0; i < task->n_options; i++)
 		options[i] = PG_GETARG_DATUM(func_task_option_argument(task, PG_NARGS(), i));
+	func_store_set(&set, fcinfo);
 	if (task->is_set)
 		InitMaterializedSRF(fcinfo, 0);
-	value = func_call_run(task, m, texts, options, task->is_set ? &set.set : NULL, &isnull);
+	if (func_ahead == NULL ||
+		!func_ahead(task, m, texts, options, task->is_set ? &set.set : NULL, &value, &isnull))
+		value = func_call_run(task, m, texts, options, task->is_set ? &set.set : NULL, &isnull);
 	fcinfo->isnull = isnull && !task->is_set;
 	return task->is_set ? (Datum) 0 : value;
 }
@@ -267,6 +284,12 @@ func_task_call(FunctionCallInfo fcinfo, const FuncTask *task)
 	if (task->encode != NULL)
 	{
 		result = call_with_steps(fcinfo, task, m, (const text *const *) texts);
+		store_model_close(m);
+		return result;
+	}
+	if (func_ahead != NULL &&
+		func_ahead(task, m, (const text *const *) texts, NULL, NULL, &result, &fcinfo->isnull))
+	{
 		store_model_close(m);
 		return result;
 	}

@@ -21,6 +21,8 @@
 #ifndef LEPTON_FUNC_REGISTRY_H
 #define LEPTON_FUNC_REGISTRY_H
 
+#include "nodes/execnodes.h"
+
 #include "run.h"
 
 #define FUNC_MAX_TEXTS	 2
@@ -45,6 +47,16 @@ typedef struct FuncSet
 	/* Take a row: values and nulls have one element a column of the function's result. */
 	void (*put)(struct FuncSet *set, const Datum *values, const bool *nulls);
 } FuncSet;
+
+/* A set that fills the tuplestore of a function called in materialize mode. */
+typedef struct FuncStoreSet
+{
+	FuncSet set; /* first, so that a set is its store */
+	ReturnSetInfo *result;
+} FuncStoreSet;
+
+/* Make it; InitMaterializedSRF comes before the first row. */
+void func_store_set(FuncStoreSet *set, FunctionCallInfo fcinfo);
 
 typedef struct FuncTask
 {
@@ -98,6 +110,14 @@ int func_task_option_argument(const FuncTask *task, int n_args, int i);
 /* Open the model of a call; name NULL: the default. */
 StoreModel *func_task_open(const FuncTask *task, const char *name);
 
+/*
+ * Where calls may have been computed ahead: by the executor node, for the row in hand.  Gives the
+ * result of a call with these arguments; false when it is not there.  NULL when there is no such place.
+ */
+typedef bool (*FuncAhead)(const FuncTask *task, const StoreModel *m, const text *const *texts,
+						  const Datum *options, FuncSet *set, Datum *value, bool *isnull);
+extern FuncAhead func_ahead;
+
 /* The body of every scalar form, sets included. */
 Datum func_task_call(FunctionCallInfo fcinfo, const FuncTask *task);
 
@@ -105,5 +125,8 @@ Datum func_task_call(FunctionCallInfo fcinfo, const FuncTask *task);
 Datum func_embed_result(StoreModel *m, const float *const *rows);
 Datum func_classify_result(StoreModel *m, const float *const *rows);
 Datum func_similarity_result(StoreModel *m, const float *const *rows);
+LepStatus func_scores_encode(FuncTaskCall *call, FuncSink *sink, LepError *err);
+void func_scores_absorb(FuncTaskCall *call, uint32 i, const float *rows, size_t n_rows);
+Datum func_scores_finish(FuncTaskCall *call, FuncSet *set, bool *isnull);
 
 #endif

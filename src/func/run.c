@@ -100,6 +100,19 @@ func_width(const StoreModel *m)
 	return lep_desc_width(m->model->view.desc);
 }
 
+/* Make a model's own output of a row of its graph */
+void
+func_head_row(const StoreModel *m, const float *row, float *out)
+{
+	const StoreHead *head = m->head;
+
+	if (head == NULL)
+		memcpy(out, row, func_width(m) * sizeof(float));
+	else
+		lep_head_apply(m->model->kernels, head->w, head->bias, row, head->n_labels, head->dims,
+					   out);
+}
+
 /* Start a run */
 void
 func_run_begin(FuncRun *run, StoreModel *m, float *out)

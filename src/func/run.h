@@ -64,6 +64,9 @@ typedef struct FuncRun
 	double seconds;
 } FuncRun;
 
+/* A model's own output [func_width(m)] of a row of its graph. */
+void func_head_row(const StoreModel *m, const float *row, float *out);
+
 /* Width of a row of m: embedding size, or number of labels. */
 size_t func_width(const StoreModel *m);
 

@@ -385,3 +385,165 @@ SELECT g, k, count(*) FROM (SELECT g, lepton_classify(body, 'kinds') k FROM t OF
 SELECT * FROM ROWS FROM (generate_series(1, 5), unnest(lepton_embed('constant', 'tiny'))) r (a, b)
 
 EXPLAIN (COSTS OFF) SELECT 1
+
+-- Functions that return sets: in LATERAL, in select lists, in subqueries for each row.
+
+SELECT t.id, s.label, s.score > 0.2 FROM t, lepton_classify_scores(t.body) s
+
+/* ordered */ SELECT t.id, s.* FROM t, lepton_classify_scores(t.body, 'kinds') WITH ORDINALITY s (l, p, n) WHERE n < 3 ORDER BY t.id, n
+
+SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON true
+
+SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON s.label = 'ham' AND s.score > 0.3
+
+SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON t.g > 5
+
+SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores((10 / t.g)::text, 'kinds') s ON true WHERE t.g > 0
+
+SELECT t.id, s.label FROM t, LATERAL (SELECT * FROM lepton_classify_scores((10 / t.g)::text, 'kinds') WHERE t.g > 0 OFFSET 0) s
+
+SELECT t.id, s.label FROM t LEFT JOIN LATERAL (SELECT * FROM lepton_classify_scores(t.body, 'kinds') ORDER BY score DESC LIMIT 1) s ON true
+
+SELECT t.id, s.label, r.score FROM t, lepton_classify_scores(t.body, 'kinds') s, lepton_classify_scores(s.label, 'kinds') r WHERE t.id < 40
+
+SELECT t.id, u.id, s.label FROM t JOIN u ON u.t_id = t.id, lepton_classify_scores(u.body || t.body, 'kinds') s
+
+SELECT t.id, u.id, s.label, r.label FROM t, lepton_classify_scores(t.body, 'kinds') s, u, lepton_classify_scores(u.body, 'kinds') r WHERE u.t_id = t.id AND s.label = r.label
+
+SELECT t.id, u.id, s.label FROM u, t, lepton_classify_scores(coalesce(t.body, u.body), 'kinds') s WHERE u.id = t.id AND t.g < 5
+
+SELECT t.id, r.* FROM t, ROWS FROM (lepton_classify_scores(t.body, 'kinds'), generate_series(1, t.g), lepton_classify_scores(t.other)) WITH ORDINALITY r
+
+SELECT t.id, s.label, lepton_classify(s.label || t.body, 'kinds') FROM t, lepton_classify_scores(t.body, 'kinds') s WHERE lepton_classify(s.label, 'kinds') <> 'none'
+
+SELECT id, lepton_classify_scores(body, 'kinds') FROM t
+
+SELECT id, (lepton_classify_scores(body, 'kinds')).* FROM t WHERE id < 50
+
+SELECT id, (lepton_classify_scores(lepton_classify(body, 'kinds'), 'kinds')).label, lepton_classify(body, 'kinds') FROM t
+
+SELECT id, lepton_classify_scores(body, 'kinds'), lepton_classify_scores(other, 'kinds'), generate_series(1, 4) FROM t WHERE id < 50
+
+SELECT id, generate_series(1, g), (lepton_classify_scores(body)).label FROM t WHERE id < 50
+
+SELECT (lepton_classify_scores(max(body), 'kinds')).label, g FROM t GROUP BY g
+
+SELECT id, (SELECT label FROM lepton_classify_scores(body, 'kinds') ORDER BY score LIMIT 1) FROM t
+
+SELECT id, ARRAY(SELECT label FROM lepton_classify_scores(body, 'kinds') ORDER BY score), lepton_classify(body, 'kinds') FROM t
+
+SELECT id, (SELECT string_agg(label, ',' ORDER BY score) FROM lepton_classify_scores(lepton_classify(t.body, 'kinds'), 'kinds')) FROM t
+
+SELECT id, (SELECT lepton_classify(t.body, 'kinds')), (SELECT count(*) FROM u WHERE u.kind = lepton_classify(t.body, 'kinds')) FROM t
+
+SELECT id, CASE WHEN g > 3 THEN (SELECT label FROM lepton_classify_scores(body, 'kinds') ORDER BY score LIMIT 1) END FROM t
+
+SELECT id, CASE WHEN g > 0 THEN (SELECT count(*) FROM lepton_classify_scores((10 / g)::text, 'kinds')) END FROM t
+
+SELECT id FROM t WHERE EXISTS (SELECT FROM lepton_classify_scores(t.body, 'kinds') s WHERE s.label = 'ham' AND s.score > 0.3)
+
+SELECT id FROM t WHERE NOT EXISTS (SELECT FROM lepton_classify_scores(t.body, 'kinds') s WHERE s.score > 0.5) AND g < 8 AND lepton_classify(other, 'kinds') <> 'none'
+
+SELECT id FROM t WHERE 'ham' = ANY (SELECT label FROM lepton_classify_scores(t.body, 'kinds') s WHERE s.score > 0.2)
+
+SELECT id, lepton_classify(body, 'kinds') FROM t WHERE 0.3 < (SELECT max(score) FROM lepton_classify_scores(t.body, 'kinds'))
+
+/* ordered */ SELECT id FROM t ORDER BY (SELECT max(score) FROM lepton_classify_scores(t.body, 'kinds')), id
+
+/* ordered */ SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON true ORDER BY t.id, s.score, s.label LIMIT 20
+
+SELECT count(*) FROM (SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, 'kinds') s LIMIT 7) q
+
+SELECT count(*) FROM (SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON true LIMIT 10 OFFSET 3) q
+
+SELECT s.label, count(*), sum(s.score)::numeric(8, 3) FROM parts, lepton_classify_scores(parts.body, 'kinds') s GROUP BY s.label
+
+SELECT s.label, q.id FROM (SELECT id, body FROM t UNION ALL SELECT id, body FROM u) q, lepton_classify_scores(q.body, 'kinds') s
+
+SELECT DISTINCT s.label FROM t, lepton_classify_scores(t.body, 'kinds') s
+
+SELECT * FROM lepton_classify_scores('constant', 'kinds') s, u WHERE u.kind = s.label
+
+SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, CASE WHEN t.id < 1000 THEN 'kinds' END) s WHERE t.id < 20
+
+SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, NULL) s
+
+SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'no such model') s ON true WHERE t.body IS NULL
+
+SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, 'no such model') s
+
+SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, 'head') s, lepton_classify_scores(t.body, 'kinds') r WHERE t.id < 60
+
+BEGIN; SET LOCAL lepton.truncate = off; SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON true WHERE t.id < 31
+
+BEGIN; SET LOCAL lepton.truncate = off; SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON true
+
+BEGIN; SET LOCAL ROLE corpus_reader; SELECT s.id, r.label FROM secret s, lepton_classify_scores(s.body, 'kinds') r
+
+BEGIN; SET LOCAL ROLE corpus_reader; SELECT set_config('corpus.seen', '', true); SELECT count(*) FROM secret s, lepton_classify_scores(s.body, 'kinds') r WHERE seen(s.body); SELECT current_setting('corpus.seen') LIKE '%SECRET%'
+
+BEGIN; REVOKE EXECUTE ON FUNCTION lepton_classify_scores(text, text) FROM public; SET LOCAL ROLE corpus_reader; SELECT s.label FROM t, lepton_classify_scores(t.body, 'kinds') s
+
+BEGIN; SELECT lepton_revoke('kinds', 'corpus_reader'); SET LOCAL ROLE corpus_reader; SELECT s.label FROM t, lepton_classify_scores(t.body, 'kinds') s
+
+BEGIN; SELECT setval('s', 100); SELECT s.label, nextval('s') FROM t, lepton_classify_scores(t.body, 'kinds') s WHERE t.id < 5; SELECT last_value FROM s
+
+BEGIN; SELECT setval('s', 100); SELECT q.n, s.label FROM (SELECT body, nextval('s') n FROM t OFFSET 0) q, lepton_classify_scores(q.body, 'kinds') s LIMIT 3; SELECT last_value FROM s
+
+BEGIN; INSERT INTO target (id, body, kind) SELECT 1000 + t.id * 10 + n, t.body, s.label FROM t, lepton_classify_scores(t.body, 'kinds') WITH ORDINALITY s (label, score, n); SELECT id, kind FROM target WHERE id > 1000
+
+BEGIN; UPDATE target SET kind = s.label FROM t, lepton_classify_scores(t.body, 'kinds') s WHERE t.id = target.id AND s.score > 0.35 AND t.id < 40; SELECT count(kind) FROM target
+
+BEGIN; UPDATE target SET kind = (SELECT label FROM lepton_classify_scores(body, 'kinds') ORDER BY score DESC LIMIT 1) WHERE id < 30; SELECT id, kind FROM target
+
+BEGIN; DELETE FROM target WHERE EXISTS (SELECT FROM lepton_classify_scores(target.body, 'kinds') s WHERE s.score > 0.4) RETURNING id
+
+BEGIN; DECLARE c CURSOR FOR SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, 'kinds') s; FETCH 5 FROM c; FETCH 3 FROM c; CLOSE c; SELECT lepton_classify('after', 'kinds')
+
+BEGIN; DECLARE c SCROLL CURSOR FOR SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, 'kinds') s; FETCH 5 FROM c; FETCH BACKWARD 3 FROM c; FETCH LAST FROM c
+
+BEGIN; PREPARE p (int) AS SELECT t.id, s.label FROM t, lepton_classify_scores(t.body, 'kinds') s WHERE t.id < $1; EXECUTE p (5); EXECUTE p (20); EXECUTE p (3); EXECUTE p (9); EXECUTE p (2); EXECUTE p (2); EXECUTE p (30); DEALLOCATE p
+
+WITH RECURSIVE r (n, k) AS (SELECT 1, 'start' UNION ALL SELECT n + 1, s.label || n FROM r, lepton_classify_scores(r.k, 'kinds') s WHERE n < 4) SELECT * FROM r
+
+SELECT t.id, s.label FROM t, LATERAL (SELECT label FROM lepton_classify_scores(t.body, 'kinds') UNION ALL SELECT label FROM lepton_classify_scores(t.other, 'kinds')) s
+
+SELECT t.id, s.k FROM t, LATERAL (SELECT lepton_classify(t.body, 'kinds') k UNION ALL SELECT lepton_classify(t.other, 'kinds')) s
+
+SELECT x, s.label FROM unnest(ARRAY['a', 'b', NULL, 'a']) x, lepton_classify_scores(x, 'kinds') s
+
+SELECT q.k, s.label FROM (SELECT DISTINCT lepton_classify(body, 'kinds') k FROM t) q, lepton_classify_scores(q.k, 'kinds') s
+
+SELECT s.label FROM t JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON s.label = t.label OR t.g = 3
+
+-- Lists of values.
+
+BEGIN; INSERT INTO target (id, body, kind, e) VALUES (2001, 'a', lepton_classify('a', 'kinds'), lepton_embed('a', 'tiny')), (2002, NULL, lepton_classify(NULL, 'kinds'), lepton_embed('a', 'tiny')), (2003, 'c', lepton_classify('c', 'kinds'), lepton_embed('c' || 'd', 'tiny')) RETURNING id, kind, e[1]
+
+BEGIN; INSERT INTO target (id, kind) VALUES (2001, upper(lepton_classify('a', 'kinds')) || '!'), (2002, upper(lepton_classify('b', 'kinds')) || '!'), (2003, upper(lepton_classify('b', 'kinds')) || '!'); SELECT id, kind FROM target WHERE id > 2000
+
+BEGIN; INSERT INTO target (id, kind) VALUES (2001, lepton_classify('a', 'kinds')), (2002, DEFAULT), (2003, 'given'); SELECT id, kind FROM target WHERE id > 2000
+
+BEGIN; INSERT INTO target (id, kind) VALUES (2001, lepton_classify('a', 'kinds')), (2002, lepton_classify('b')), (2003, lepton_classify('b', 'head')); SELECT id, kind FROM target WHERE id > 2000
+
+BEGIN; INSERT INTO target (id, kind) VALUES (2001, lepton_classify('a', 'kinds')), (2002, lepton_classify('b', 'none')); SELECT id, kind FROM target WHERE id > 2000
+
+BEGIN; INSERT INTO target (id, kind) VALUES (1, lepton_classify('a', 'kinds')), (2002, lepton_classify('b', 'kinds')) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind || '+'; SELECT id, kind FROM target WHERE id IN (1, 2002)
+
+BEGIN; SELECT setval('s', 100); INSERT INTO target (id, kind, n) VALUES (2001, lepton_classify('a', 'kinds'), nextval('s')), (2002, lepton_classify('b', 'kinds'), nextval('s')); SELECT id, kind, n FROM target WHERE id > 2000
+
+BEGIN; INSERT INTO target (id, kind) VALUES (2001, lepton_classify((SELECT max(body) FROM u), 'kinds')), (2002, lepton_classify('b', 'kinds')); SELECT id, kind FROM target WHERE id > 2000
+
+BEGIN; PREPARE p (text, text) AS INSERT INTO target (id, kind) VALUES (2001, lepton_classify($1, 'kinds')), (2002, lepton_classify($2, 'kinds')) RETURNING kind; EXECUTE p ('a', 'b'); DELETE FROM target WHERE id > 2000; EXECUTE p (NULL, 'c'); DEALLOCATE p
+
+SELECT v.b, v.a + 1, length(v.b) FROM (VALUES (1, lepton_classify('a', 'kinds')), (2, lepton_classify('b', 'kinds')), (3, lepton_classify('a', 'kinds'))) v (a, b) WHERE v.b <> 'none' AND a > 1
+
+SELECT t.id, v.b FROM t JOIN (VALUES (1, lepton_classify('a', 'kinds')), (2, lepton_classify('b', 'kinds'))) v (a, b) ON t.g = v.a
+
+SELECT t.id FROM t WHERE lepton_classify(body, 'kinds') IN (VALUES (lepton_classify('a', 'kinds')), (lepton_classify('b', 'kinds')))
+
+SELECT t.id, (SELECT max(b) FROM (VALUES (t.id, lepton_classify('a', 'kinds')), (2, lepton_classify(t.body, 'kinds'))) v (a, b)) FROM t WHERE id < 30
+
+SELECT v FROM (VALUES (1, lepton_classify('a', 'kinds')), (2, lepton_classify('b', 'kinds'))) v (a, b)
+
+VALUES (lepton_classify('a', 'kinds')), (lepton_classify('b', 'kinds')), (lepton_classify('a', 'kinds'))
