@@ -99,6 +99,11 @@ List *batch_ahead_of_sets(List *targetlist);
 /* Tell whether reading the rows of a plan ahead could be noticed. */
 bool batch_is_ordered(const PlannedStmt *stmt, Plan *plan);
 
+/* values.c: lists of values */
+
+/* Let calls in lists of values be computed together. */
+Query *batch_spread_values(Query *query);
+
 /* constant.c: calls whose arguments are constants */
 
 /* What was covered in a query, for taking the covers off in its plan. */

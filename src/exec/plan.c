@@ -392,7 +392,7 @@ plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo
 
 	if (!lepton_enable_batching)
 		return plan_as_before(query, text, cursor_options, params);
-	query = batch_cover_constants(query, &constants);
+	query = batch_cover_constants(batch_spread_values(query), &constants);
 	PG_TRY();
 	{
 		planning_calls = constants.has_calls ? 1 : 0;
