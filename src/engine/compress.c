@@ -159,11 +159,13 @@ lep_compression_takes(const LepCompression *c, uint32_t i)
  * Compress the tables of an embedding.  Rounding errors of the small ones, whose rows are added to many
  * tokens, do not average out, so these keep 16 bits.
  */
-static LepStatus
-press_tables(LepCompression *c, const LepOp *op, LepScheme scheme)
+LepStatus
+lep_compression_tables(LepCompression *c, const LepOp *op, LepScheme scheme)
 {
 	LepStatus status = LEP_OK;
 
+	if (c->plain.tables.word != NULL)
+		return LEP_OK;
 	for (uint32_t i = 0; i < 3 && status == LEP_OK; i++)
 		if (op->slots[i] != LEP_NO_SLOT)
 			status = lep_sample_table(
@@ -185,6 +187,12 @@ press_linear(LepCompression *c, const LepOp *op, const LepScheme *schemes, size_
 	if (stored->scheme != LEP_SCHEME_F32)
 		return LEP_OK; /* layers share it */
 	fit.x = lep_sample_input(&c->sample, &c->pressed, op, &fit.ldx, &fit.n);
+	if (c->shared[op->slots[0]].n > 0)
+	{
+		fit.x = c->shared[op->slots[0]].x;
+		fit.ldx = slot->cols;
+		fit.n = c->shared[op->slots[0]].n;
+	}
 	fit.schemes = schemes;
 	fit.n_schemes = n_schemes;
 	if (schemes[0] == LEP_SCHEME_I4 && slot->cols % LEP_I4_GROUP != 0)
@@ -240,7 +248,7 @@ walk(LepCompression *c, const LepScheme *schemes, size_t n_schemes, LepScheme ta
 		const LepPressed *stored = op->kind == LEP_OP_LINEAR ? &c->stored[op->slots[0]] : NULL;
 
 		if (op->kind == LEP_OP_EMBED)
-			status = press_tables(c, op, table);
+			status = lep_compression_tables(c, op, table);
 		/* The plain run leaves the weights where press_linear() looks for them. */
 		if (status == LEP_OK)
 			status = lep_compression_step(c, &c->plain, i, NULL);
@@ -410,6 +418,8 @@ compress(LepCompression *c, const LepCompressSample *sample, LepCompressResult *
 
 	if (status == LEP_OK)
 		status = prepare(c, sample);
+	if (status == LEP_OK)
+		status = lep_compression_gather(c, table);
 	if (status == LEP_OK)
 		status = walk(c, schemes, n_schemes, table);
 	if (status != LEP_OK)

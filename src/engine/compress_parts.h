@@ -210,6 +210,13 @@ const float *lep_sample_input(const LepSampleGraph *s, const LepSampleRun *run, 
 LepStatus lep_sample_step(const LepSampleGraph *s, LepSampleRun *run, uint32_t i, const float *w,
 						  const LepPressed *stored, float *room);
 
+/* Rows that several layers give to one linear. */
+typedef struct LepSharedInput
+{
+	float *x; /* [n, cols] */
+	size_t n;
+} LepSharedInput;
+
 /* One lep_compress: what is decided so far, and what that does to the sample. */
 typedef struct LepCompression
 {
@@ -219,11 +226,12 @@ typedef struct LepCompression
 	LepArena scratch; /* of the rest */
 	LepSampleGraph sample;
 	LepSampleRun plain, pressed;
-	float *w, *room;	/* [rows, cols] and [LEP_RUN_ROWS, cols] of any linear */
-	uint32_t last_norm; /* linears behind it belong to a head and stay as they are */
-	LepPressed *stored; /* [n_slots] */
-	float **vectors;	/* [n_slots] those that are changed */
-	double *errors;		/* [n_slots] */
+	float *w, *room;		/* [rows, cols] and [LEP_RUN_ROWS, cols] of any linear */
+	uint32_t last_norm;		/* linears behind it belong to a head and stay as they are */
+	LepPressed *stored;		/* [n_slots] */
+	float **vectors;		/* [n_slots] those that are changed */
+	double *errors;			/* [n_slots] */
+	LepSharedInput *shared; /* [n_slots], n 0 for linears of one layer */
 	const LepCompressProgress *progress;
 	uint64_t done, total; /* steps of progress */
 } LepCompression;
@@ -244,7 +252,12 @@ LepStatus lep_compression_run(LepCompression *c, LepSampleRun *run, uint32_t fir
 /* Run operator i of the run, its weight stored in this way. */
 LepStatus lep_compression_step(LepCompression *c, LepSampleRun *run, uint32_t i,
 							   const LepPressed *stored);
+/* Compress the tables of an embedding, once. */
+LepStatus lep_compression_tables(LepCompression *c, const LepOp *op, LepScheme scheme);
 void lep_compression_report(LepCompression *c, uint64_t more);
+
+/* compress_shared.c: collect the inputs of linears that layers share. */
+LepStatus lep_compression_gather(LepCompression *c, LepScheme table);
 
 /* compress_choose.c: give linears back more bits until the outputs are as close as was asked for. */
 LepStatus lep_compression_improve(LepCompression *c, LepFidelity *fidelity);

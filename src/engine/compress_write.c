@@ -247,6 +247,60 @@ add_all(Writer *writer, const LepGraph *graph, const LepPressed *stored, float *
 	return LEP_OK;
 }
 
+/* Append what other tasks of the model need besides, among numbers of width bytes. */
+static LepStatus
+add_others(Writer *writer, const LepGraph *graph, bool *done, size_t width)
+{
+	const LepSource *source = writer->press->source;
+
+	for (uint32_t i = 0; i < graph->n_slots; i++)
+	{
+		const LepTensor *tensors[LEP_MAX_PARTS];
+		LepDtype dtype;
+		LepStatus status = lep_slot_resolve(graph, i, source, tensors, &dtype, writer->press->err);
+
+		if (status != LEP_OK)
+			return status;
+		for (uint32_t j = 0; j < graph->slots[i].n_parts; j++)
+		{
+			size_t at = lep_tensor_index(source->tensors, tensors[j]);
+
+			if (!done[at * 3 + width / 2] &&
+				width == (tensors[j]->type == LEP_TENSOR_F32 ? 4u : 2u))
+				add_as_is(writer, tensors[j]);
+			done[at * 3 + width / 2] = true;
+		}
+	}
+	return LEP_OK;
+}
+
+/* Append all tensors of the model and of its other tasks. */
+static LepStatus
+add_tasks(Writer *writer, const LepGraph *graph, const LepPressed *stored, float *const *vectors,
+		  bool *done)
+{
+	const LepSource *source = writer->press->source;
+	LepGraph *others[LEP_TASK_COUNT] = {NULL};
+	LepStatus status = LEP_OK;
+
+	for (uint32_t task = LEP_TASK_MASK; task <= LEP_TASK_SPARSE && status == LEP_OK; task++)
+	{
+		if ((source->tasks >> task & 1) != 0 && task != source->view.desc->task)
+			status = lep_source_task_graph(source, (LepTask) task, writer->arena, &others[task],
+										   writer->press->err);
+	}
+	for (size_t width = 4; width > 0 && status == LEP_OK; width /= 2)
+	{
+		status = add_all(writer, graph, stored, vectors, done, width);
+		for (uint32_t task = 0; task < LEP_TASK_COUNT && status == LEP_OK; task++)
+		{
+			if (others[task] != NULL)
+				status = add_others(writer, others[task], done, width);
+		}
+	}
+	return status;
+}
+
 /* Put the header before the pieces; *file gets the whole. */
 static LepStatus
 finish(Writer *writer, NewFile *file, uint64_t *size)
@@ -378,8 +432,8 @@ lep_press_folder(const LepPress *press, const LepGraph *graph, const LepPressed 
 	if (new->files == NULL || new->folder.files == NULL || writer.header == NULL ||
 		writer.schemes == NULL)
 		status = lep_press_no_memory(press);
-	for (size_t width = 4; width > 0 && status == LEP_OK; width /= 2)
-		status = add_all(&writer, graph, stored, vectors, done, width);
+	if (status == LEP_OK)
+		status = add_tasks(&writer, graph, stored, vectors, done);
 	if (status == LEP_OK)
 		status = list_files(&writer, new);
 	json_decref(writer.header);

@@ -483,27 +483,39 @@ check_graph(LepOpening *o)
 	return status;
 }
 
-/* Could the graph of another task be built from these weights? */
+/* Build the graph that a source's weights give for another task. */
+LepStatus
+lep_source_task_graph(const LepSource *source, LepTask task, LepArena *arena, LepGraph **graph,
+					  LepError *err)
+{
+	static const char texts[2] = "";
+	LepDesc *desc = lep_arena_alloc(arena, sizeof(*desc));
+	const LepDescView view = {desc, texts};
+
+	if (desc == NULL)
+		return lep_error(err, LEP_NO_MEMORY, "out of memory opening a model");
+	*desc = *source->view.desc;
+	desc->task = task;
+	desc->n_modules = 0;
+	desc->truncate_dim = 0;
+	desc->prompt_tokens = 0;
+	desc->sparse_logs = task == LEP_TASK_SPARSE ? 1 : 0;
+	desc->text_bytes = sizeof(texts);
+	return lep_graph_build(&view, NULL, arena, graph, err);
+}
+
+/* Are the weights of another task there? */
 static bool
 has_weights(const LepOpening *o, LepTask task)
 {
-	static const char texts[2] = "";
-	LepDesc desc = *o->desc;
-	const LepDescView view = {&desc, texts};
 	LepGraph *graph;
 	LepError err = {0};
 	LepArena arena;
 	LepStatus status;
 	uint64_t n;
 
-	desc.task = task;
-	desc.n_modules = 0;
-	desc.truncate_dim = 0;
-	desc.prompt_tokens = 0;
-	desc.sparse_logs = task == LEP_TASK_SPARSE ? 1 : 0;
-	desc.text_bytes = sizeof(texts);
 	lep_arena_init(&arena, o->arena->allocator, 0);
-	status = lep_graph_build(&view, NULL, &arena, &graph, &err);
+	status = lep_source_task_graph(o->s, task, &arena, &graph, &err);
 	if (status == LEP_OK)
 		status = lep_graph_check_source(graph, o->s, &n, &err);
 	lep_arena_free(&arena);

@@ -62,6 +62,14 @@ LepStatus lep_source_open(LepFolder *folder, LepArena *arena, int wanted, LepSou
 						  const LepStop *stop, LepError *err);
 
 /*
+ * Build the graph that the source's weights give for a task of source->tasks without its modules, for
+ * looking at its slots; everything in the arena.
+ */
+struct LepGraph;
+LepStatus lep_source_task_graph(const LepSource *source, LepTask task, LepArena *arena,
+								struct LepGraph **graph, LepError *err);
+
+/*
  * Find a tensor, for the transformer's with or without the source's prefix in front, under its
  * own or its older name (LayerNorm.gamma and beta), of names "a|b" the first that is there, and check its type and shape, for compressed
  * tensors those of LepStored (d1 is of the weight, not of what is stored); err names

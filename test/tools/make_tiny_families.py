@@ -5,7 +5,7 @@ Usage: make_tiny_families.py OUTPUT_DIR [NAME ...]
 
 A name is FAMILY_TASK or FAMILY_TASK_LAYOUT; without names all are made. Every folder gets a golden.json: texts, ids and
 for each task that the folder serves the rows of each text: the mean of the encoder's rows ("embed"), logits ("classify",
-"entities", "answer", "mask": one row a token but for the first), weights ("sparse"). Weights are scaled up, so that
+"entities", "answer", "fill_mask": one row a token but for the first), weights ("sparse_embed"). Weights are scaled up, so that
 different arithmetic gives clearly different numbers. A part is kept in test/data/families, where
 test/unit/test_families.c checks it; `make_tiny_families.py test/data/families $(ls test/data/families)` makes it anew.
 test/oracle/families.py makes all and compares them.
@@ -263,7 +263,7 @@ def golden(path, name, texts):
     ids = [tokenizer.encode(t).ids for t in texts]
     kinds = {}
     if task == "mask":
-        kinds = {"embed": AutoModel, "mask": AutoModelForMaskedLM}
+        kinds = {"embed": AutoModel, "fill_mask": AutoModelForMaskedLM}
     elif task in ("embed", "pretraining"):
         kinds = {"embed": AutoModel}
     else:
@@ -272,14 +272,15 @@ def golden(path, name, texts):
     answers = {t: [rows_of(model, i, t) for i in ids] for t, model in models.items()}
     if task == "mask":
         pooling = "sum" if layout == "spladesum" else "max"
-        answers["sparse"] = [sparse_rows(r, pooling, 2 if layout == "spladelogs" else 1) for r in answers["mask"]]
+        logs = 2 if layout == "spladelogs" else 1
+        answers["sparse_embed"] = [sparse_rows(r, pooling, logs) for r in answers["fill_mask"]]
     if layout is not None and layout.startswith("splade"):
         answers.pop("embed")
         # A limit of the sparse encoder is not one of its masked language model.
         tokenizer.enable_truncation(48)
         ids_full = [tokenizer.encode(t).ids for t in texts]
         if ids_full != ids:
-            answers.pop("mask")
+            answers.pop("fill_mask")
     return {"texts": texts, "ids": ids, "tasks": answers}
 
 
