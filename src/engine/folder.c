@@ -14,6 +14,7 @@ static const char *const wanted[] = {
 	"config.json",
 	"config_sentence_transformers.json",
 	"lepton.json",
+	"merges.txt",
 	"modules.json",
 	"sentence_albert_config.json",
 	"sentence_bert_config.json",
@@ -22,9 +23,13 @@ static const char *const wanted[] = {
 	"sentence_roberta_config.json",
 	"sentence_xlm-roberta_config.json",
 	"sentence_xlnet_config.json",
+	"sentencepiece.bpe.model",
 	"special_tokens_map.json",
+	"spiece.model",
+	"spm.model",
 	"tokenizer.json",
 	"tokenizer_config.json",
+	"vocab.json",
 	"vocab.txt",
 };
 

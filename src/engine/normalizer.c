@@ -9,15 +9,13 @@
  * must be, for the offsets to equal the library's.
  */
 #define LEPTON_ENGINE_SOURCE
-#include "normalizer.h"
-
 #include <string.h>
 
+#include "normalizer_parts.h"
 #include "unicode.h"
 #include "utf8.h"
 
-#define STOP_EVERY	((size_t) 1 << 16) /* characters between two looks at stop */
-#define SHORT_RUN	16				   /* marks that insertion sort orders */
+#define SHORT_RUN	16 /* marks that insertion sort orders */
 #define RANKS		256
 #define CHARS_FIRST ((size_t) 256)
 
@@ -63,8 +61,8 @@ lep_chars_reserve(const LepAllocator *allocator, LepChar **chars, size_t *capaci
 }
 
 /* Make spare, with n characters in it, the text. */
-static void
-take_spare(LepCharBuffer *buffer, size_t n)
+void
+lep_chars_take_spare(LepCharBuffer *buffer, size_t n)
 {
 	LepChar *chars = buffer->chars;
 	size_t capacity = buffer->capacity;
@@ -80,7 +78,7 @@ take_spare(LepCharBuffer *buffer, size_t n)
 static bool
 stopped(const LepStop *stop, size_t i)
 {
-	return (i & (STOP_EVERY - 1)) == STOP_EVERY - 1 && lep_stopped(stop);
+	return (i & (LEP_CHARS_STOP_EVERY - 1)) == LEP_CHARS_STOP_EVERY - 1 && lep_stopped(stop);
 }
 
 /* Say that stop asked to stop. */
@@ -88,6 +86,13 @@ static LepStatus
 cancelled(LepError *err)
 {
 	return lep_error(err, LEP_CANCELLED, "tokenizing was cancelled");
+}
+
+/* Ask stop now and then, as i counts characters. */
+LepStatus
+lep_chars_worked(const LepStop *stop, size_t i, LepError *err)
+{
+	return stopped(stop, i) ? cancelled(err) : LEP_OK;
 }
 
 /* Decode text[start, end). */
@@ -191,7 +196,7 @@ space_chinese(LepCharBuffer *buffer, const LepStop *stop, LepError *err)
 		if (stopped(stop, i))
 			return cancelled(err);
 	}
-	take_spare(buffer, n);
+	lep_chars_take_spare(buffer, n);
 	return LEP_OK;
 }
 
@@ -232,7 +237,7 @@ lower(LepCharBuffer *buffer, const LepStop *stop, LepError *err)
 			n++;
 		}
 	}
-	take_spare(buffer, n);
+	lep_chars_take_spare(buffer, n);
 	return LEP_OK;
 }
 
@@ -373,8 +378,8 @@ compose(LepChar *spare, size_t *n, const LepStop *stop, LepError *err)
 }
 
 /* Give spare[n] the origins that its changes ask for and make it the text. */
-static LepStatus
-settle(LepCharBuffer *buffer, size_t n, const LepStop *stop, LepError *err)
+LepStatus
+lep_chars_settle(LepCharBuffer *buffer, size_t n, const LepStop *stop, LepError *err)
 {
 	size_t at = 0; /* the next character of the input to be replaced */
 
@@ -391,7 +396,7 @@ settle(LepCharBuffer *buffer, size_t n, const LepStop *stop, LepError *err)
 		if (stopped(stop, i))
 			return cancelled(err);
 	}
-	take_spare(buffer, n);
+	lep_chars_take_spare(buffer, n);
 	return LEP_OK;
 }
 
@@ -431,8 +436,60 @@ unicode_form(LepCharBuffer *buffer, bool compatible, bool composed, const LepSto
 	if (status == LEP_OK && composed)
 		status = compose(buffer->spare, &n, stop, err);
 	if (status == LEP_OK)
-		status = settle(buffer, n, stop, err);
+		status = lep_chars_settle(buffer, n, stop, err);
 	return status;
+}
+
+/* The data of a step; NULL when it is not there. */
+static const char *
+step_data(LepData data, const LepStep *step, size_t min)
+{
+	if (step->len < min || step->offset > data.size || step->len > data.size - step->offset)
+		return NULL;
+	return (const char *) data.bytes + step->offset;
+}
+
+/* Say that the tables are damaged. */
+static LepStatus
+damaged(LepError *err)
+{
+	return lep_error(err, LEP_BAD_IMAGE, "tokenizer tables are damaged");
+}
+
+/* Run a Replace. */
+static LepStatus
+replace(LepCharBuffer *buffer, LepData data, const LepStep *step, const LepStop *stop,
+		LepError *err)
+{
+	const char *bytes = step_data(data, step, sizeof(LepReplace));
+	LepReplace head;
+
+	if (bytes == NULL)
+		return damaged(err);
+	memcpy(&head, bytes, sizeof(head));
+	bytes += sizeof(head);
+	if (head.pattern_len == 0 ||
+		(uint64_t) head.pattern_len + head.content_len != step->len - sizeof(head))
+		return damaged(err);
+	return lep_chars_replace(buffer, bytes, head.pattern_len, bytes + head.pattern_len,
+							 head.content_len, stop, err);
+}
+
+/* Run a step whose data a file gave. */
+static LepStatus
+rewrite(LepCharBuffer *buffer, LepData data, const LepStep *step, const LepStop *stop,
+		LepError *err)
+{
+	const char *bytes = step_data(data, step, 1);
+	LepCharsmap map;
+	LepStatus status;
+
+	if (bytes == NULL)
+		return damaged(err);
+	if (step->kind == LEP_NORM_PREPEND)
+		return lep_chars_prepend(buffer, bytes, step->len, stop, err);
+	status = lep_charsmap_view(bytes, step->len, &map, err);
+	return status == LEP_OK ? lep_chars_precompiled(buffer, &map, stop, err) : status;
 }
 
 /* Apply steps[n_steps] to the text. */
@@ -442,7 +499,6 @@ lep_chars_normalize(LepCharBuffer *buffer, const LepStep *steps, size_t n_steps,
 {
 	LepStatus status = LEP_OK;
 
-	(void) data;
 	for (size_t i = 0; i < n_steps && status == LEP_OK; i++)
 	{
 		switch ((LepNormKind) steps[i].kind)
@@ -473,6 +529,22 @@ lep_chars_normalize(LepCharBuffer *buffer, const LepStep *steps, size_t n_steps,
 				break;
 			case LEP_NORM_LOWER:
 				status = lower(buffer, stop, err);
+				break;
+			case LEP_NORM_REPLACE:
+				status = replace(buffer, data, &steps[i], stop, err);
+				break;
+			case LEP_NORM_PRECOMPILED:
+			case LEP_NORM_PREPEND:
+				status = rewrite(buffer, data, &steps[i], stop, err);
+				break;
+			case LEP_NORM_STRIP:
+				status = lep_chars_strip(buffer, steps[i].flags & 1, steps[i].flags & 2, stop, err);
+				break;
+			case LEP_NORM_NMT:
+				status = lep_chars_nmt(buffer, stop, err);
+				break;
+			case LEP_NORM_BYTES:
+				status = lep_chars_bytes(buffer, stop, err);
 				break;
 		}
 	}

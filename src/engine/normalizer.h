@@ -46,8 +46,21 @@ typedef enum LepNormKind
 	LEP_NORM_STRIP_MN,	  /* drop nonspacing marks (BertNormalizer) */
 	LEP_NORM_STRIP_MARKS, /* drop all marks (StripAccents) */
 	LEP_NORM_LOWER,		  /* lower case, character by character */
-	LEP_NORM_LOCAL_LAST = LEP_NORM_LOWER
+	LEP_NORM_LOCAL_LAST = LEP_NORM_LOWER,
+	LEP_NORM_PRECOMPILED, /* data: SentencePiece's character map */
+	LEP_NORM_REPLACE,	  /* data: a LepReplace and its bytes; flags: 1 is a regex */
+	LEP_NORM_PREPEND,	  /* data: the text */
+	LEP_NORM_STRIP,		  /* flags: 1 left, 2 right */
+	LEP_NORM_NMT,		  /* SentencePiece's rule "nmt" */
+	LEP_NORM_BYTES		  /* ByteLevel */
 } LepNormKind;
+
+/* What LEP_NORM_REPLACE looks for and writes; its data, followed by both, UTF-8. */
+typedef struct LepReplace
+{
+	uint32_t pattern_len; /* bytes */
+	uint32_t content_len; /* bytes */
+} LepReplace;
 
 /* Working memory: chars[n] is the text now, spare what the next step writes. */
 typedef struct LepCharBuffer

@@ -164,37 +164,27 @@ build_from_json(LepOpening *o, const char *text, size_t len)
 	return status;
 }
 
-/* Build the tables from vocab.txt and the files beside it. */
+/* Build the tables from the vocabulary files that are there. */
 static LepStatus
-build_from_vocab(LepOpening *o, const char *config, size_t config_len)
+build_from_vocabulary(LepOpening *o)
 {
-	static const char *const names[3] = {"vocab.txt", "special_tokens_map.json",
-										 "added_tokens.json"};
-	char path[LEP_OPENING_PATH];
-	char *text[3];
-	size_t len[3];
+	LepSlowFiles files = {{NULL}, {0}};
+	LepStatus status = LEP_OK;
 
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < LEP_SLOW_FILES && status == LEP_OK; i++)
 	{
-		LepStatus status = slurp_optional(o, names[i], &text[i], &len[i]);
+		char *text;
 
-		if (status != LEP_OK)
-			return status;
+		status = slurp_optional(o, lep_slow_file_names[i], &text, &files.len[i]);
+		files.text[i] = text;
 	}
-	if (text[0] == NULL)
-	{
-		lep_error(o->err, LEP_MISSING, "file \"%s\" is missing",
-				  lep_opening_path(o, path, "tokenizer.json"));
-		lep_error_detail(o->err, "There is no \"%s\" either.",
-						 lep_opening_path(o, path, "vocab.txt"));
-		return LEP_MISSING;
-	}
-	return lep_tokenizer_build_vocab(text[0], len[0], config, config_len, text[1], len[1], text[2],
-									 len[2], o->desc->vocab, o->arena, &o->s->tokenizer,
-									 &o->s->tokenizer_size, o->err);
+	if (status != LEP_OK)
+		return status;
+	return lep_tokenizer_build_slow(&files, o->desc->vocab, o->arena, &o->s->tokenizer,
+									&o->s->tokenizer_size, o->err);
 }
 
-/* Read the tokenizer's files: tokenizer.json before vocab.txt. */
+/* Read the tokenizer's files: tokenizer.json before vocabulary files. */
 static LepStatus
 build_tokenizer(LepOpening *o, Limits *limits)
 {
@@ -218,7 +208,7 @@ build_tokenizer(LepOpening *o, Limits *limits)
 		status = slurp_optional(o, "tokenizer.json", &text, &len);
 	if (status != LEP_OK)
 		return status;
-	status = text != NULL ? build_from_json(o, text, len) : build_from_vocab(o, config, config_len);
+	status = text != NULL ? build_from_json(o, text, len) : build_from_vocabulary(o);
 	if (status == LEP_OK && limits->side != NULL)
 		lep_tokenizer_set_side(o->s->tokenizer, strcmp(limits->side, "left") == 0);
 	return status;

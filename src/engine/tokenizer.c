@@ -78,9 +78,9 @@ lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *e
 		!section_fits(t->names, sizeof(LepName), size) || !section_fits(t->name_bytes, 1, size) ||
 		!section_fits(t->blanks, sizeof(LepBlanks), size) || !section_fits(t->data, 1, size) ||
 		t->words.n == 0 || t->n_norms > LEP_STEPS_MAX || t->n_splits > LEP_STEPS_MAX ||
-		t->n_trims > LEP_TRIMS_MAX || t->n_ids > INT32_MAX || t->unk_id < -1 ||
-		(t->unk_id >= 0 && (uint32_t) t->unk_id >= t->n_ids) || t->model >= LEP_MODEL_COUNT ||
-		lep_models[t->model] == NULL || !parts_fit(t))
+		t->n_decoders > LEP_STEPS_MAX || t->n_trims > LEP_TRIMS_MAX || t->n_ids > INT32_MAX ||
+		t->unk_id < -1 || (t->unk_id >= 0 && (uint32_t) t->unk_id >= t->n_ids) ||
+		t->model >= LEP_MODEL_COUNT || lep_models[t->model] == NULL || !parts_fit(t))
 		return lep_error(err, LEP_BAD_IMAGE, "tokenizer tables are damaged");
 	tok->blob = blob;
 	tok->tables = t;

@@ -74,16 +74,38 @@ typedef struct LepTokenizeOptions
 LepStatus lep_tokenizer_build(const char *json, size_t json_len, size_t vocab_size, LepArena *arena,
 							  void **blob, size_t *blob_size, LepError *err);
 
+/* Files of a folder without tokenizer.json; lep_slow_file_names has their names. */
+typedef enum LepSlowFile
+{
+	LEP_SLOW_VOCAB_TXT,
+	LEP_SLOW_SETTINGS,	  /* tokenizer_config.json */
+	LEP_SLOW_SPECIAL_MAP, /* special_tokens_map.json */
+	LEP_SLOW_ADDED,		  /* added_tokens.json */
+	LEP_SLOW_MODEL,		  /* config.json */
+	LEP_SLOW_VOCAB_JSON,
+	LEP_SLOW_MERGES,  /* merges.txt */
+	LEP_SLOW_SPIECE,  /* spiece.model */
+	LEP_SLOW_SPM_BPE, /* sentencepiece.bpe.model */
+	LEP_SLOW_SPM,	  /* spm.model */
+	LEP_SLOW_FILES
+} LepSlowFile;
+
+extern const char *const lep_slow_file_names[LEP_SLOW_FILES];
+
+typedef struct LepSlowFiles
+{
+	const char *text[LEP_SLOW_FILES]; /* [len]; NULL: absent */
+	size_t len[LEP_SLOW_FILES];
+} LepSlowFiles;
+
 /*
- * Build the tables from vocab.txt and tokenizer_config.json (which may be
- * NULL: transformers' defaults of BertTokenizer), as transformers converts them.
- * special_tokens_map.json and added_tokens.json may be NULL too.
+ * Build the tables from the vocabulary files of a folder without
+ * tokenizer.json, as transformers converts them; the class is the one that
+ * tokenizer_config.json or config.json names, or that of the model's type, or
+ * BertTokenizer.  LEP_MISSING when its vocabulary is absent.
  */
-LepStatus lep_tokenizer_build_vocab(const char *vocab, size_t vocab_len, const char *config,
-									size_t config_len, const char *special_map,
-									size_t special_map_len, const char *added, size_t added_len,
-									size_t vocab_size, LepArena *arena, void **blob,
-									size_t *blob_size, LepError *err);
+LepStatus lep_tokenizer_build_slow(const LepSlowFiles *files, size_t vocab_size, LepArena *arena,
+								   void **blob, size_t *blob_size, LepError *err);
 
 /* Check the blob's header and bounds; LEP_BAD_IMAGE when they are wrong. */
 LepStatus lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *err);
@@ -136,5 +158,17 @@ LepTokens lep_tokens_slice(const LepTokens *tokens, size_t from, size_t n);
 LepStatus lep_tokens_frame(const LepTokenizer *tok, LepTokenScratch *scratch,
 						   const LepTokens *first, const LepTokens *second, LepTokens *out,
 						   LepError *err);
+
+/* Vocabulary string text[len] of an id, in the blob; false when the id has none. */
+bool lep_token_text(const LepTokenizer *tok, int32_t id, const char **text, size_t *len);
+
+/*
+ * Text of ids[n] as the package's decode gives it: UTF-8 text[len], no NUL at
+ * its end, in scratch and valid until its next use.  Ids without a token are
+ * passed over, and with skip_special special tokens too.
+ */
+LepStatus lep_token_decode(const LepTokenizer *tok, LepTokenScratch *scratch, const int32_t *ids,
+						   size_t n, bool skip_special, const char **text, size_t *len,
+						   const LepStop *stop, LepError *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * tokenizer_build.c: reads tokenizer.json as it stands; refuses what the
- * `tokenizers` package refuses (LEP_BAD_FILE).  The vocab.txt route is tokenizer_vocab.c.
+ * `tokenizers` package refuses (LEP_BAD_FILE).  Folders without it are slow_build.c.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <string.h>
@@ -239,6 +239,8 @@ lep_tokenizer_build(const char *json, size_t json_len, size_t vocab_size, LepAre
 		status = lep_spec_pre_tokenizer(&spec, json_object_get(file, "pre_tokenizer"), 0, err);
 	if (status == LEP_OK)
 		status = lep_spec_post_processor(&spec, json_object_get(file, "post_processor"), err);
+	if (status == LEP_OK)
+		status = lep_spec_decoder(&spec, json_object_get(file, "decoder"), 0, err);
 	if (status == LEP_OK)
 		status = read_all_added(&spec, json_object_get(file, "added_tokens"), err);
 	if (status == LEP_OK)

@@ -7,23 +7,26 @@
 #include "json.h"
 #include <string.h>
 
+#include "charsmap.h"
 #include "tokenizer_tables.h"
 
-/* Is name one of names, which end with NULL? */
-static bool
-is_one_of(const char *name, const char *const *names)
+#define PART "normalizer"
+#define REPLACE_BYTES_MAX \
+	((size_t) 1024) /* of a pattern or a content, so that matching stays linear */
+
+/* Append a step. */
+static LepStatus
+add_data(LepTokenizerSpec *spec, LepNormKind kind, uint32_t flags, const void *bytes, size_t len,
+		 LepError *err)
 {
-	for (; name != NULL && *names != NULL; names++)
-		if (strcmp(name, *names) == 0)
-			return true;
-	return false;
+	return lep_spec_step(spec, PART, spec->norms, &spec->n_norms, kind, flags, bytes, len, err);
 }
 
 /* Append a step without data. */
 static LepStatus
 add_step(LepTokenizerSpec *spec, LepNormKind kind, LepError *err)
 {
-	return lep_spec_step(spec, "normalizer", spec->norms, &spec->n_norms, kind, 0, NULL, 0, err);
+	return add_data(spec, kind, 0, NULL, 0, err);
 }
 
 /* Append a BertNormalizer's steps. */
@@ -72,6 +75,155 @@ read_bert_normalizer(LepTokenizerSpec *spec, const json_t *json, bool *matches, 
 									err);
 }
 
+/* Append a Replace: pattern and content behind a LepReplace. */
+LepStatus
+lep_spec_replace(LepTokenizerSpec *spec, const char *part, const json_t *json, LepStep *steps,
+				 size_t *n_steps, uint32_t kind, LepError *err)
+{
+	const json_t *pattern = json_object_get(json, "pattern");
+	const json_t *string = json_object_get(pattern, "String");
+	const json_t *regex = json_object_get(pattern, "Regex");
+	const json_t *content = json_object_get(json, "content");
+	LepReplace head;
+	char *bytes;
+
+	if (json_object_size(pattern) != 1 || (!json_is_string(string) && !json_is_string(regex)))
+		return lep_part_malformed(spec, part, "Replace", "pattern", err);
+	if (!json_is_string(content))
+		return lep_part_malformed(spec, part, "Replace", "content", err);
+	if (regex != NULL)
+		return lep_part_unsupported(spec, part, json_string_value(regex), err);
+	if (json_string_length(string) == 0)
+		return lep_part_unsupported(spec, part, "Replace of nothing", err);
+	if (json_string_length(string) > REPLACE_BYTES_MAX ||
+		json_string_length(content) > REPLACE_BYTES_MAX)
+		return lep_part_unsupported(spec, part, "Replace of more than 1024 bytes", err);
+	head.pattern_len = (uint32_t) json_string_length(string);
+	head.content_len = (uint32_t) json_string_length(content);
+	bytes = lep_arena_alloc(spec->work, sizeof(head) + head.pattern_len + head.content_len);
+	if (bytes == NULL)
+		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
+	memcpy(bytes, &head, sizeof(head));
+	memcpy(bytes + sizeof(head), json_string_value(string), head.pattern_len);
+	memcpy(bytes + sizeof(head) + head.pattern_len, json_string_value(content), head.content_len);
+	return lep_spec_step(spec, part, steps, n_steps, kind, 0, bytes,
+						 sizeof(head) + head.pattern_len + head.content_len, err);
+}
+
+/* Append a Precompiled. */
+LepStatus
+lep_spec_precompiled(LepTokenizerSpec *spec, const void *map, size_t len, LepError *err)
+{
+	LepCharsmap view;
+	LepStatus status = lep_charsmap_open(map, len, &view, err);
+
+	return status == LEP_OK ? add_data(spec, LEP_NORM_PRECOMPILED, 0, map, len, err) : status;
+}
+
+/* Value of a character of base64, -1 when it is none. */
+static int
+base64_value(char c)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *found = c != '\0' ? strchr(digits, c) : NULL;
+
+	return found != NULL ? (int) (found - digits) : -1;
+}
+
+/* Decode base64 text[len], with padding, into bytes; false when it is malformed. */
+static bool
+decode_base64(const char *text, size_t len, unsigned char *bytes, size_t *n)
+{
+	size_t padding = 0;
+	uint32_t bits = 0;
+
+	*n = 0;
+	if (len % 4 != 0)
+		return false;
+	while (padding < 2 && len > 0 && text[len - 1] == '=')
+	{
+		padding++;
+		len--;
+	}
+	for (size_t i = 0; i < len; i++)
+	{
+		int value = base64_value(text[i]);
+
+		if (value < 0)
+			return false;
+		bits = bits << 6 | (uint32_t) value;
+		if (i % 4 == 0)
+			continue;
+		bytes[(*n)++] = (unsigned char) (bits >> (6 - 2 * (i % 4)));
+	}
+	/* Bits that padding leaves over are zeros. */
+	return padding == 0 || (bits & (padding == 1 ? 3u : 15u)) == 0;
+}
+
+/* Read a Precompiled. */
+static LepStatus
+read_precompiled(LepTokenizerSpec *spec, const json_t *json, LepError *err)
+{
+	const json_t *map = json_object_get(json, "precompiled_charsmap");
+	unsigned char *bytes;
+	size_t len;
+
+	if (!json_is_string(map))
+		return lep_part_malformed(spec, PART, "Precompiled", "precompiled_charsmap", err);
+	bytes = lep_arena_alloc(spec->work, json_string_length(map));
+	if (bytes == NULL)
+		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
+	if (!decode_base64(json_string_value(map), json_string_length(map), bytes, &len))
+		return lep_part_malformed(spec, PART, "Precompiled", "precompiled_charsmap", err);
+	return lep_spec_precompiled(spec, bytes, len, err);
+}
+
+/* Read a Prepend. */
+static LepStatus
+read_prepend(LepTokenizerSpec *spec, const json_t *json, LepError *err)
+{
+	const json_t *prefix = json_object_get(json, "prepend");
+
+	if (!json_is_string(prefix))
+		return lep_part_malformed(spec, PART, "Prepend", "prepend", err);
+	if (json_string_length(prefix) == 0)
+		return lep_part_unsupported(spec, PART, "Prepend of nothing", err);
+	return add_data(spec, LEP_NORM_PREPEND, 0, json_string_value(prefix),
+					json_string_length(prefix), err);
+}
+
+/* Read a Strip. */
+static LepStatus
+read_strip(LepTokenizerSpec *spec, const json_t *json, LepError *err)
+{
+	uint32_t left = json_is_true(json_object_get(json, "strip_left")) ? 1 : 0;
+	uint32_t right = json_is_true(json_object_get(json, "strip_right")) ? 2 : 0;
+
+	if (!has_booleans(json, "strip_left", "strip_right"))
+		return lep_part_malformed(spec, PART, "Strip", "strip_left", err);
+	return add_data(spec, LEP_NORM_STRIP, left | right, NULL, 0, err);
+}
+
+/* Read a normalizer that has settings of its own; *matches tells whether json is one. */
+static LepStatus
+read_with_settings(LepTokenizerSpec *spec, const json_t *json, bool *matches, LepError *err)
+{
+	const char *type = json_string_value(json_object_get(json, "type"));
+
+	*matches = true;
+	if (type != NULL && strcmp(type, "Strip") == 0)
+		return read_strip(spec, json, err);
+	if (type != NULL && strcmp(type, "Precompiled") == 0)
+		return read_precompiled(spec, json, err);
+	if (type != NULL && strcmp(type, "Prepend") == 0)
+		return read_prepend(spec, json, err);
+	if (type != NULL && strcmp(type, "Replace") == 0)
+		return lep_spec_replace(spec, PART, json, spec->norms, &spec->n_norms, LEP_NORM_REPLACE,
+								err);
+	*matches = false;
+	return LEP_OK;
+}
+
 /* Read the normalizers of a sequence. */
 static LepStatus
 read_normalizers(LepTokenizerSpec *spec, const json_t *list, int depth, LepError *err)
@@ -83,7 +235,7 @@ read_normalizers(LepTokenizerSpec *spec, const json_t *list, int depth, LepError
 		const json_t *item = json_array_get(list, i);
 
 		if (json_is_null(item))
-			return lep_part_malformed(spec, "normalizer", NULL, NULL, err);
+			return lep_part_malformed(spec, PART, NULL, NULL, err);
 		status = lep_spec_normalizer(spec, item, depth + 1, err);
 	}
 	return status;
@@ -104,9 +256,9 @@ lep_spec_normalizer(LepTokenizerSpec *spec, const json_t *json, int depth, LepEr
 		{"NFKC", LEP_NORM_NFKC},
 		{"NFKD", LEP_NORM_NFKD},
 		{"Lowercase", LEP_NORM_LOWER},
+		{"Nmt", LEP_NORM_NMT},
+		{"ByteLevel", LEP_NORM_BYTES},
 	};
-	static const char *const others[] = {"Strip",	"Nmt",		 "Precompiled", "Replace",
-										 "Prepend", "ByteLevel", NULL};
 	const char *type = json_string_value(json_object_get(json, "type"));
 	const json_t *list = json_object_get(json, "normalizers");
 	bool matches;
@@ -115,29 +267,33 @@ lep_spec_normalizer(LepTokenizerSpec *spec, const json_t *json, int depth, LepEr
 	if (json == NULL || json_is_null(json))
 		return LEP_OK;
 	if (!json_is_object(json) || depth > LEP_PART_DEPTH_MAX)
-		return lep_part_malformed(spec, "normalizer", NULL, NULL, err);
+		return lep_part_malformed(spec, PART, NULL, NULL, err);
 	for (size_t i = 0; type != NULL && i < sizeof(simple) / sizeof(simple[0]); i++)
 		if (strcmp(type, simple[i].name) == 0)
 			return add_step(spec, simple[i].step, err);
-	if (is_one_of(type, others))
-		return lep_part_unsupported(spec, "normalizer", type, err);
+	status = read_with_settings(spec, json, &matches, err);
+	if (matches)
+		return status;
 	if (type == NULL || strcmp(type, "Sequence") != 0)
 	{
 		status = read_bert_normalizer(spec, json, &matches, err);
 		if (matches)
 			return status;
 		if (type != NULL && strncmp(type, "Bert", 4) == 0)
-			return lep_part_malformed(spec, "normalizer", type, "clean_text", err);
+			return lep_part_malformed(spec, PART, type, "clean_text", err);
 		if (has_booleans(json, "strip_left", "strip_right"))
-			return lep_part_unsupported(spec, "normalizer", "Strip", err);
+			return read_strip(spec, json, err);
 	}
 	if (json_is_array(list))
 		return read_normalizers(spec, list, depth, err);
 	if (type != NULL && strcmp(type, "Sequence") == 0)
-		return lep_part_malformed(spec, "normalizer", type, "normalizers", err);
+		return lep_part_malformed(spec, PART, type, "normalizers", err);
+	if (json_object_get(json, "precompiled_charsmap") != NULL)
+		return read_precompiled(spec, json, err);
 	if (json_object_get(json, "pattern") != NULL && json_object_get(json, "content") != NULL)
-		return lep_part_unsupported(spec, "normalizer", "Replace", err);
+		return lep_spec_replace(spec, PART, json, spec->norms, &spec->n_norms, LEP_NORM_REPLACE,
+								err);
 	if (json_object_get(json, "prepend") != NULL)
-		return lep_part_unsupported(spec, "normalizer", "Prepend", err);
-	return lep_part_malformed(spec, "normalizer", type, NULL, err);
+		return read_prepend(spec, json, err);
+	return lep_part_malformed(spec, PART, type, NULL, err);
 }

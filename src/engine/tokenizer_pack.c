@@ -163,7 +163,7 @@ static LepStatus
 add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 {
 	LepTokenizerSpec *spec = p->spec;
-	int64_t next_id = (int64_t) spec->n_vocab;
+	int64_t next_id = (int64_t) (spec->n_model_ids > 0 ? spec->n_model_ids : spec->n_vocab);
 
 	p->kept = lep_arena_array(&p->work, spec->n_added + 1, sizeof(Kept));
 	if (p->kept == NULL)
@@ -594,6 +594,9 @@ write_blob(Packer *p, LepArena *arena, void **blob, size_t *blob_size)
 	head->model_at = spec->model_at;
 	head->n_norms = (uint32_t) spec->n_norms;
 	memcpy(head->norms, spec->norms, sizeof(head->norms));
+	head->n_decoders = (uint32_t) spec->n_decoders;
+	head->has_decoder = spec->has_decoder;
+	memcpy(head->decoders, spec->decoders, sizeof(head->decoders));
 	head->n_trims = (uint32_t) spec->n_trims;
 	memcpy(head->trims, spec->trims, sizeof(head->trims));
 	head->truncate_left = spec->truncate_left;

@@ -138,7 +138,8 @@ struct LepTokenizerTables
 	uint32_t version;
 	uint32_t model; /* LepModelType */
 	uint64_t size;	/* bytes of the blob */
-	uint32_t n_norms, n_splits;
+	uint32_t n_norms, n_splits, n_decoders;
+	uint32_t has_decoder;	/* without one, decoding joins tokens with spaces */
 	uint32_t splits;		/* LEP_SPLIT_ */
 	uint32_t truncate_left; /* truncation keeps the end */
 	uint32_t streaming;		/* text can be cut at ASCII white space and worked on in parts */
@@ -170,6 +171,7 @@ struct LepTokenizerTables
 	LepTrim trims[LEP_TRIMS_MAX];		/* in order */
 	LepStep norms[LEP_STEPS_MAX];		/* LEP_NORM_ */
 	LepStep split_steps[LEP_STEPS_MAX]; /* LEP_PRE_, where splits do not say it all */
+	LepStep decoders[LEP_STEPS_MAX];	/* LEP_DECODE_ */
 };
 
 /* The vocabulary string of an id; that of an added token where there is one. */
@@ -208,6 +210,7 @@ typedef struct LepTokenizerSpec
 	LepModelType model; /* LEP_MODEL_WORDPIECE unless said otherwise */
 	LepTrieKey *vocab;	/* [n_vocab], distinct; value is the id */
 	size_t n_vocab;
+	size_t n_model_ids;	   /* of a vocabulary with doubles: ids that it takes; else 0 */
 	const char *unk_token; /* [unk_len] or NULL: none */
 	size_t unk_len;
 	const char *prefix; /* WordPiece: of continuing pieces */
@@ -218,6 +221,9 @@ typedef struct LepTokenizerSpec
 	size_t n_norms;
 	LepStep split_steps[LEP_STEPS_MAX]; /* every pre-tokenizer, in order */
 	size_t n_splits;
+	LepStep decoders[LEP_STEPS_MAX];
+	size_t n_decoders;
+	bool has_decoder;
 	bool truncate_left;
 	LepSpecAdded *added; /* [n_added], in the order in which they are added */
 	size_t n_added;
@@ -268,6 +274,13 @@ LepStatus lep_spec_pre_tokenizer(LepTokenizerSpec *spec, const struct json_t *js
 								 LepError *err); /* tokenizer_splits.c */
 LepStatus lep_spec_post_processor(LepTokenizerSpec *spec, const struct json_t *json,
 								  LepError *err); /* tokenizer_post.c */
+LepStatus lep_spec_decoder(LepTokenizerSpec *spec, const struct json_t *json, int depth,
+						   LepError *err); /* decoder_build.c; NULL or null: no decoder */
+/* Append a Replace, a normalizer or a decoder (part), as a step of this kind; data as LEP_NORM_REPLACE. */
+LepStatus lep_spec_replace(LepTokenizerSpec *spec, const char *part, const struct json_t *json,
+						   LepStep *steps, size_t *n_steps, uint32_t kind, LepError *err);
+/* Append a Precompiled normalizer of map[len]. */
+LepStatus lep_spec_precompiled(LepTokenizerSpec *spec, const void *map, size_t len, LepError *err);
 /* Append a BertNormalizer's steps; LEP_UNSUPPORTED when there are too many. */
 LepStatus lep_spec_bert_normalizer(LepTokenizerSpec *spec, bool clean, bool chinese,
 								   bool strip_accents, bool lower, LepError *err);

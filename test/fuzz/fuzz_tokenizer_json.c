@@ -86,17 +86,19 @@ damage(const uint8_t *data, size_t size)
 	free(copy);
 }
 
-/* Cut text at the separators into files[4]; absent ones stay NULL. */
+/* Cut text at the separators into files in their order; the rest is any SentencePiece model. */
 static void
-cut(const char *text, size_t size, const char **files, size_t *lengths)
+cut(const char *text, size_t size, LepSlowFiles *files)
 {
-	for (int i = 0; i < 4 && text != NULL; i++)
+	for (int i = 0; i < LEP_SLOW_FILES && text != NULL; i++)
 	{
-		const char *end = memchr(text, SEPARATOR, size);
+		const char *end = i < LEP_SLOW_SPIECE ? memchr(text, SEPARATOR, size) : NULL;
 
-		files[i] = text;
-		lengths[i] = end != NULL ? (size_t) (end - text) : size;
-		size -= lengths[i] + (end != NULL);
+		files->text[i] = text;
+		files->len[i] = end != NULL ? (size_t) (end - text) : size;
+		if (i >= LEP_SLOW_SPIECE)
+			continue;
+		size -= files->len[i] + (end != NULL);
 		text = end != NULL ? end + 1 : NULL;
 	}
 }
@@ -105,8 +107,7 @@ cut(const char *text, size_t size, const char **files, size_t *lengths)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *files[4] = {NULL, NULL, NULL, NULL};
-	size_t lengths[4] = {0, 0, 0, 0};
+	LepSlowFiles files = {{NULL}, {0}};
 	LepArena arena;
 	LepError err;
 	void *blob;
@@ -121,10 +122,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lep_arena_init(&arena, &lep_malloc_allocator, (size_t) 256 << 20);
 	if (size > 0 && data[0] == 'v')
 	{
-		cut((const char *) data + 1, size - 1, files, lengths);
-		status = lep_tokenizer_build_vocab(files[0], lengths[0], files[1], lengths[1], files[2],
-										   lengths[2], files[3], lengths[3], IDS, &arena, &blob,
-										   &blob_size, &err);
+		cut((const char *) data + 1, size - 1, &files);
+		status = lep_tokenizer_build_slow(&files, IDS, &arena, &blob, &blob_size, &err);
 	}
 	else
 		status =

@@ -3,12 +3,15 @@
  * comparisons with other implementations.
  *
  * usage: tokenize_file [-l] [-n] [-m max] [-p strategy] tokenizer.json
- *		  tokenize_file [-l] [-n] [-m max] [-p strategy] -v folder	  (vocab.txt and its neighbours)
+ *		  tokenize_file [-l] [-n] [-m max] [-p strategy] -v folder	  (without tokenizer.json)
+ *		  tokenize_file -d | -s [-v] tokenizer.json or folder
  * -l lower first, -n no special tokens, -p pairs of texts (strategy 0 to 2, a
  * LepTruncation).  Each text is a 32-bit length and its bytes.  The answer to
  * each is 32-bit numbers: how many tokens (0xFFFFFFFF and the LepStatus when
  * it failed), then ids, types, starts and ends; with -p types are those plus
  * 65536 times the sequence.
+ * -d decodes instead, -s without special tokens: each input is a 32-bit number
+ * of ids and the ids, each answer a 32-bit length and the text.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <stdio.h>
@@ -44,34 +47,55 @@ slurp(const char *folder, const char *name, size_t *len)
 	return text;
 }
 
-/* Build from tokenizer.json, or from a folder with vocab.txt. */
+/* Build from tokenizer.json, or from a folder with vocabulary files. */
 static LepStatus
 build(const char *path, bool vocab_route, LepArena *arena, void **blob, size_t *size, LepError *err)
 {
-	size_t len[4];
-	char *file[4];
+	LepSlowFiles files;
+	char *text[LEP_SLOW_FILES];
 	LepStatus status;
 
 	if (!vocab_route)
 	{
-		file[0] = slurp("", path, &len[0]);
-		if (file[0] == NULL)
+		text[0] = slurp("", path, &files.len[0]);
+		if (text[0] == NULL)
 			return lep_error(err, LEP_MISSING, "cannot read %s", path);
-		status = lep_tokenizer_build(file[0], len[0], INT32_MAX, arena, blob, size, err);
-		free(file[0]);
+		status = lep_tokenizer_build(text[0], files.len[0], INT32_MAX, arena, blob, size, err);
+		free(text[0]);
 		return status;
 	}
-	file[0] = slurp(path, "vocab.txt", &len[0]);
-	file[1] = slurp(path, "tokenizer_config.json", &len[1]);
-	file[2] = slurp(path, "special_tokens_map.json", &len[2]);
-	file[3] = slurp(path, "added_tokens.json", &len[3]);
-	if (file[0] == NULL)
-		return lep_error(err, LEP_MISSING, "cannot read %s/vocab.txt", path);
-	status = lep_tokenizer_build_vocab(file[0], len[0], file[1], len[1], file[2], len[2], file[3],
-									   len[3], INT32_MAX, arena, blob, size, err);
-	for (int i = 0; i < 4; i++)
-		free(file[i]);
+	for (int i = 0; i < LEP_SLOW_FILES; i++)
+		files.text[i] = text[i] = slurp(path, lep_slow_file_names[i], &files.len[i]);
+	status = lep_tokenizer_build_slow(&files, INT32_MAX, arena, blob, size, err);
+	for (int i = 0; i < LEP_SLOW_FILES; i++)
+		free(text[i]);
 	return status;
+}
+
+/* Decode lists of ids, each with its length in front; the answer is a length and text. */
+static int
+decode_all(const LepTokenizer *tok, LepTokenScratch *scratch, bool skip_special)
+{
+	uint32_t n;
+	int32_t *ids = NULL;
+
+	while (fread(&n, sizeof(n), 1, stdin) == 1)
+	{
+		const char *text;
+		size_t len;
+		uint32_t out;
+		LepError err = {0};
+
+		ids = realloc(ids, ((size_t) n + 1) * sizeof(int32_t));
+		if (ids == NULL || fread(ids, sizeof(int32_t), n, stdin) != n ||
+			lep_token_decode(tok, scratch, ids, n, skip_special, &text, &len, NULL, &err) != LEP_OK)
+			return 1;
+		out = (uint32_t) len;
+		fwrite(&out, sizeof(out), 1, stdout);
+		fwrite(text, 1, len, stdout);
+	}
+	free(ids);
+	return 0;
 }
 
 /* Write one answer. */
@@ -117,6 +141,8 @@ main(int argc, char **argv)
 	LepTokenizeOptions options = {.add_special = true};
 	bool vocab_route = false;
 	bool pairs = false;
+	bool decodes = false;
+	bool skips = false;
 	LepArena arena;
 	LepError err = {0};
 	LepTokenizer tok;
@@ -127,7 +153,7 @@ main(int argc, char **argv)
 	size_t len[2];
 	int option;
 
-	while ((option = getopt(argc, argv, "lnvm:p:")) != -1)
+	while ((option = getopt(argc, argv, "lnvdsm:p:")) != -1)
 	{
 		if (option == 'l')
 			options.lower_first = true;
@@ -135,6 +161,11 @@ main(int argc, char **argv)
 			options.add_special = false;
 		else if (option == 'v')
 			vocab_route = true;
+		else if (option == 'd' || option == 's')
+		{
+			decodes = true;
+			skips = option == 's';
+		}
 		else if (option == 'm')
 			options.max_tokens = strtoul(optarg, NULL, 10);
 		else if (option == 'p')
@@ -153,6 +184,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "%d: %s: %s\n", err.status, err.message, err.detail);
 		return 1;
 	}
+	if (decodes)
+		return decode_all(&tok, scratch, skips);
 	while ((len[0] = read_text(&text[0])) != SIZE_MAX)
 	{
 		LepTokens tokens;

@@ -87,8 +87,7 @@ build_case(const json_t *item, json_t *vocab, LepArena *arena, LepTokenizer *tok
 {
 	const json_t *files = json_object_get(item, "files");
 	json_t *tokenizer = json_object_get(item, "tokenizer");
-	const char *text[4];
-	size_t len[4];
+	LepSlowFiles slow = {{NULL}, {0}};
 	char *written;
 	void *blob;
 	size_t size;
@@ -102,12 +101,9 @@ build_case(const json_t *item, json_t *vocab, LepArena *arena, LepTokenizer *tok
 		free(written);
 		return ok;
 	}
-	text[0] = file_of(files, "vocab.txt", &len[0]);
-	text[1] = file_of(files, "tokenizer_config.json", &len[1]);
-	text[2] = file_of(files, "special_tokens_map.json", &len[2]);
-	text[3] = file_of(files, "added_tokens.json", &len[3]);
-	return lep_tokenizer_build_vocab(text[0], len[0], text[1], len[1], text[2], len[2], text[3],
-									 len[3], ROWS, arena, &blob, &size, err) == LEP_OK &&
+	for (size_t i = 0; i < LEP_SLOW_FILES; i++)
+		slow.text[i] = file_of(files, lep_slow_file_names[i], &slow.len[i]);
+	return lep_tokenizer_build_slow(&slow, ROWS, arena, &blob, &size, err) == LEP_OK &&
 		   lep_tokenizer_open(blob, size, tok, err) == LEP_OK;
 }
 
