@@ -22,69 +22,59 @@ read_u32(const unsigned char *p)
 
 /* Refuse a map. */
 static LepStatus
-malformed(LepError *err, const char *detail, size_t number)
+malformed(const char *file, LepError *err, const char *detail, size_t number)
 {
-	lep_error(err, LEP_BAD_FILE, "precompiled character map is malformed");
+	lep_error(err, LEP_BAD_FILE, "precompiled character map of file \"%s\" is malformed", file);
 	lep_error_detail(err, detail, number);
 	return LEP_BAD_FILE;
 }
 
-/* Check that texts[len] are UTF-8 and none is too long. */
-static LepStatus
-check_texts(const unsigned char *texts, size_t len, LepError *err)
+/* View a map. */
+bool
+lep_charsmap_view(const void *bytes, size_t len, LepCharsmap *map)
 {
+	const unsigned char *p = bytes;
+	size_t trie_bytes = len < HEADER_BYTES ? 0 : read_u32(p) & ~(UNIT_BYTES - 1);
+
+	memset(map, 0, sizeof(*map));
+	if (trie_bytes == 0 || trie_bytes > len - HEADER_BYTES)
+		return false;
+	map->trie = p + HEADER_BYTES;
+	map->n_units = trie_bytes / UNIT_BYTES;
+	map->texts = (const char *) p + HEADER_BYTES + trie_bytes;
+	map->n_texts = len - HEADER_BYTES - trie_bytes;
+	return true;
+}
+
+/* Check and view a map. */
+LepStatus
+lep_charsmap_open(const char *file, const void *bytes, size_t len, LepCharsmap *map, LepError *err)
+{
+	const unsigned char *texts;
 	size_t start = 0;
 
-	for (size_t at = 0; at < len;)
+	if (!lep_charsmap_view(bytes, len, map))
+		return malformed(file, err, "Its trie is not within its %zu bytes.", len);
+	texts = (const unsigned char *) map->texts;
+	for (size_t at = 0; at < map->n_texts;)
 	{
 		uint32_t c;
-		size_t n = lep_utf8_decode(texts + at, len - at, &c);
+		size_t n = lep_utf8_decode(texts + at, map->n_texts - at, &c);
 
 		if (n == 0)
-			return malformed(err, "Byte %zu of its texts starts no valid character.", at);
+			return malformed(file, err, "Byte %zu of its texts starts no valid character.", at);
 		at += n;
 		if (c == 0)
 			start = at;
 		if (at - start > LEP_CHARSMAP_TEXT_MAX)
 		{
-			lep_error(err, LEP_UNSUPPORTED, "precompiled character map is not supported");
+			lep_error(err, LEP_UNSUPPORTED,
+					  "precompiled character map of file \"%s\" is not supported", file);
 			lep_error_detail(err, "A replacement is longer than %d bytes.", LEP_CHARSMAP_TEXT_MAX);
 			return LEP_UNSUPPORTED;
 		}
 	}
 	return LEP_OK;
-}
-
-/* View a map. */
-LepStatus
-lep_charsmap_view(const void *bytes, size_t len, LepCharsmap *map, LepError *err)
-{
-	const unsigned char *p = bytes;
-	size_t trie_bytes;
-
-	memset(map, 0, sizeof(*map));
-	if (len < HEADER_BYTES)
-		return malformed(err, "It has %zu bytes.", len);
-	trie_bytes = read_u32(p) & ~(UNIT_BYTES - 1);
-	if (trie_bytes > len - HEADER_BYTES)
-		return malformed(err, "Its trie takes %zu bytes, more than there are.", trie_bytes);
-	if (trie_bytes == 0)
-		return malformed(err, "Its trie has %zu units.", trie_bytes);
-	map->trie = p + HEADER_BYTES;
-	map->n_units = trie_bytes / UNIT_BYTES;
-	map->texts = (const char *) p + HEADER_BYTES + trie_bytes;
-	map->n_texts = len - HEADER_BYTES - trie_bytes;
-	return LEP_OK;
-}
-
-/* Check and view a map. */
-LepStatus
-lep_charsmap_open(const void *bytes, size_t len, LepCharsmap *map, LepError *err)
-{
-	LepStatus status = lep_charsmap_view(bytes, len, map, err);
-
-	return status == LEP_OK ? check_texts((const unsigned char *) map->texts, map->n_texts, err)
-							: status;
 }
 
 /* Where a unit's children are, relative to its own place. */

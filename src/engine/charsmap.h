@@ -2,7 +2,7 @@
  * charsmap.h: SentencePiece's precompiled character map, which a Unigram
  * tokenizer's Precompiled normalizer carries.
  *
- *		lep_charsmap_open(bytes, len, &map, err);	-- checks what can be checked at once
+ *		lep_charsmap_open(file, bytes, len, &map, err);	-- checks what can be checked at once
  *		lep_charsmap_find(&map, text, text_len, &len)
  *
  * The format (little endian): u32 size of the trie in bytes; the trie, a
@@ -26,13 +26,14 @@ typedef struct LepCharsmap
 } LepCharsmap;
 
 /*
- * Check and view bytes[len].  LEP_BAD_FILE when the package could not read it,
+ * Check and view bytes[len] of file (named in errors).  LEP_BAD_FILE when the package could not read it,
  * LEP_UNSUPPORTED when a replacement is longer than LEP_CHARSMAP_TEXT_MAX.
  */
-LepStatus lep_charsmap_open(const void *bytes, size_t len, LepCharsmap *map, LepError *err);
+LepStatus lep_charsmap_open(const char *file, const void *bytes, size_t len, LepCharsmap *map,
+							LepError *err);
 
-/* The same for bytes that were checked once: texts are not looked through. */
-LepStatus lep_charsmap_view(const void *bytes, size_t len, LepCharsmap *map, LepError *err);
+/* View bytes that were checked once; false when their sizes do not fit together. */
+bool lep_charsmap_view(const void *bytes, size_t len, LepCharsmap *map);
 
 /*
  * The replacement of the shortest prefix of text[text_len] that the map knows,

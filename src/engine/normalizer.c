@@ -482,14 +482,14 @@ rewrite(LepCharBuffer *buffer, LepData data, const LepStep *step, const LepStop 
 {
 	const char *bytes = step_data(data, step, 1);
 	LepCharsmap map;
-	LepStatus status;
 
 	if (bytes == NULL)
 		return damaged(err);
 	if (step->kind == LEP_NORM_PREPEND)
 		return lep_chars_prepend(buffer, bytes, step->len, stop, err);
-	status = lep_charsmap_view(bytes, step->len, &map, err);
-	return status == LEP_OK ? lep_chars_precompiled(buffer, &map, stop, err) : status;
+	if (!lep_charsmap_view(bytes, step->len, &map))
+		return damaged(err);
+	return lep_chars_precompiled(buffer, &map, stop, err);
 }
 
 /* Apply steps[n_steps] to the text. */

@@ -115,7 +115,7 @@ LepStatus
 lep_spec_precompiled(LepTokenizerSpec *spec, const void *map, size_t len, LepError *err)
 {
 	LepCharsmap view;
-	LepStatus status = lep_charsmap_open(map, len, &view, err);
+	LepStatus status = lep_charsmap_open(spec->file, map, len, &view, err);
 
 	return status == LEP_OK ? add_data(spec, LEP_NORM_PRECOMPILED, 0, map, len, err) : status;
 }

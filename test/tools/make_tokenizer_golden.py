@@ -8,6 +8,7 @@ code_points.json  checksums of every code point's normalised forms and of how it
 usage: make_tokenizer_golden.py [output directory]
 """
 
+import base64
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "critical")
 import tokenizers  # noqa: E402
 from tokenizers import Tokenizer, normalizers, pre_tokenizers  # noqa: E402
 
+import charsmaps  # noqa: E402
 import compare_tokenizers  # noqa: E402
 import token_cases  # noqa: E402
 
@@ -142,6 +144,36 @@ def cases(vocab):
     return out
 
 
+def unigram_refusals(changed):
+    def unigram(**parts):
+        return changed(model=dict({"type": "Unigram", "unk_id": 0, "vocab": [["[UNK]", 0], ["a", -1.5]], "byte_fallback": False}, **parts))
+
+    def charsmap(data):
+        return changed(normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(data).decode()})
+
+    good = charsmaps.charsmap({"a": "b"})
+    yield "unk_id without a piece", unigram(unk_id=2), "bad_file"
+    yield "negative unk_id", unigram(unk_id=-1), "bad_file"
+    yield "Unigram vocab as an object", unigram(vocab={"a": 1}), "bad_file"
+    yield "piece without a score", unigram(vocab=[["a"]]), "bad_file"
+    yield "piece with two scores", unigram(vocab=[["a", 1, 2]]), "bad_file"
+    yield "byte_fallback as a number", unigram(byte_fallback=1), "bad_file"
+    yield "map that is no base64", changed(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAA*"}), "bad_file"
+    yield "map without a header", charsmap(good[:3]), "bad_file"
+    yield "map cut off", charsmap(good[:300]), "bad_file"
+    yield "map without a trie", charsmap(bytes(8)), "bad_file!"
+    yield "map with bytes that are no text", charsmap(good + b"\xff"), "bad_file"
+    yield "map with a long text", charsmap(charsmaps.charsmap({"a": "b" * 257})), "unsupported"
+    yield "Replace of nothing", changed(normalizer={"type": "Replace", "pattern": {"String": ""}, "content": "b"}), "unsupported"
+    yield "Prepend of nothing", changed(normalizer={"type": "Prepend", "prepend": ""}), "unsupported"
+    yield "Strip without a side", changed(normalizer={"type": "Strip", "strip_left": True}), "bad_file"
+    yield "CTC", changed(decoder={"type": "CTC", "pad_token": "p", "word_delimiter_token": "|", "cleanup": True}), "unsupported"
+    yield "decoder without a prefix", changed(decoder={"type": "WordPiece", "cleanup": True}), "bad_file"
+    yield "decoder Strip of two characters", changed(decoder={"type": "Strip", "content": "ab", "start": 1, "stop": 0}), "bad_file"
+    yield "Metaspace decoder against itself", changed(decoder={"type": "Metaspace", "replacement": "_", "add_prefix_space": False}), "bad_file"
+    yield "decoders as an object", changed(decoder={"type": "Sequence", "decoders": {}}), "bad_file"
+
+
 def refusals(vocab):
     """(name, tokenizer.json, "bad_file" where the package refuses it too, else "unsupported" or "bad_file!")"""
     small = {w: vocab[w] for w in list(vocab)[:12]}
@@ -175,8 +207,7 @@ def refusals(vocab):
     yield "unknown model", model(type="Other"), "bad_file"
     yield "unknown normalizer", changed(normalizer={"type": "Other"}), "bad_file"
     yield "half a BertNormalizer", without("normalizer", "clean_text"), "bad_file"
-    yield "Nmt", changed(normalizer={"type": "Nmt"}), "unsupported"
-    yield "Replace", changed(normalizer={"type": "Replace", "pattern": {"String": "a"}, "content": "b"}), "unsupported"
+    yield from unigram_refusals(changed)
     yield "unknown pre_tokenizer", changed(pre_tokenizer={"type": "Other"}), "bad_file"
     yield "pre_tokenizer without a type", changed(pre_tokenizer={}), "bad_file"
     yield "Metaspace", changed(pre_tokenizer={"type": "Metaspace", "replacement": "_", "add_prefix_space": True,
