@@ -304,6 +304,19 @@ spread_subqueries(Node *node, void *context)
 {
 	if (node == NULL)
 		return NULL;
+	if (IsA(node, SubLink))
+	{
+		/* The planner may take x IN (VALUES ...) for a list of what stands in the values. */
+		SubLink *link = copyObject((SubLink *) node);
+
+		link->testexpr = spread_subqueries(link->testexpr, context);
+		if (link->subLinkType == ANY_SUBLINK)
+			link->subselect = (Node *) query_tree_mutator((Query *) link->subselect,
+														  spread_subqueries, context, 0);
+		else
+			link->subselect = spread_subqueries(link->subselect, context);
+		return (Node *) link;
+	}
 	if (IsA(node, Query))
 		return (Node *) spread_lists(
 			query_tree_mutator((Query *) node, spread_subqueries, context, 0));
