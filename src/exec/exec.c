@@ -126,6 +126,7 @@ begin_batch(CustomScanState *node, EState *estate, int eflags)
 	s->n_calls = private_int(scan, BATCH_PRIVATE_CALLS);
 	s->n_ahead = private_int(scan, BATCH_PRIVATE_AHEAD);
 	s->first_rows = private_int(scan, BATCH_PRIVATE_FIRST);
+	s->is_streamed = private_int(scan, BATCH_PRIVATE_STREAMED) != 0;
 	n = s->n_calls + s->n_ahead;
 	begin_calls(s, scan->custom_exprs);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)

@@ -56,9 +56,11 @@ make_batch(BatchRewrite *rw, Plan *child, List *leaves, List *calls, List *ahead
 		scan->custom_exprs = lappend(scan->custom_exprs, copyObject(bound.count));
 	if (has_offset)
 		scan->custom_exprs = lappend(scan->custom_exprs, copyObject(bound.offset));
-	scan->custom_private = list_make5(
-		makeInteger(list_length(leaves)), makeInteger(list_length(calls)),
-		makeInteger(list_length(ahead)), makeInteger(bound.first), makeInteger(has_count));
+	scan->custom_private =
+		list_make4(makeInteger(list_length(leaves)), makeInteger(list_length(calls)),
+				   makeInteger(list_length(ahead)), makeInteger(bound.first));
+	scan->custom_private = lappend(scan->custom_private, makeInteger(rw->is_streamed));
+	scan->custom_private = lappend(scan->custom_private, makeInteger(has_count));
 	scan->custom_private = lappend(scan->custom_private, makeInteger(has_offset));
 	plan->targetlist = targetlist;
 	plan->qual = qual;

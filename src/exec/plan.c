@@ -172,18 +172,40 @@ rewrite_inner(BatchRewrite *rw, Plan *plan)
 	return inner;
 }
 
+/* Tell whether the rows below a node go through it to a Gather as they come */
+static bool
+streams_rows(const BatchRewrite *rw, Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_Gather:
+			return true;
+		case T_GatherMerge:
+		case T_Agg:
+		case T_WindowAgg:
+		case T_Sort:
+		case T_Hash:
+		case T_Material:
+			return false;
+		default:
+			return rw->is_streamed;
+	}
+}
+
 /* BatchRewrite a plan from its leaves up; returns what stands in its place */
 static Plan *
 rewrite(BatchRewrite *rw, Plan *plan, BatchBound bound)
 {
 	BatchBound below;
 	bool was_parallel = rw->is_parallel;
+	bool was_streamed = rw->is_streamed;
 
 	if (plan == NULL)
 		return NULL;
 	check_stack_depth();
 	below = child_bound(plan, bound);
 	rw->is_parallel |= IsA(plan, Gather) || IsA(plan, GatherMerge);
+	rw->is_streamed = streams_rows(rw, plan);
 	plan->lefttree = rewrite(rw, plan->lefttree, below);
 	if (plan->righttree != NULL)
 		plan->righttree = rewrite_inner(rw, plan);
@@ -213,6 +235,7 @@ rewrite(BatchRewrite *rw, Plan *plan, BatchBound bound)
 			break;
 	}
 	rw->is_parallel = was_parallel;
+	rw->is_streamed = was_streamed;
 	if (is_projecting(plan))
 		for (Plan *below_plan = NULL; below_plan != plan;)
 		{
@@ -302,7 +325,7 @@ find_exists_in_plan(BatchRewrite *rw, Plan *plan)
 static void
 rewrite_statement(PlannedStmt *stmt)
 {
-	BatchRewrite rw = {stmt, 0, false, NULL};
+	BatchRewrite rw = {.stmt = stmt};
 	ListCell *cell;
 
 	find_last_id(stmt->planTree, &rw.next_id);

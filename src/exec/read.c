@@ -15,6 +15,8 @@
 /* Batches that a window is worth: more can be sorted by length and share duplicates, fewer come sooner. */
 #define WINDOW_BATCHES			4
 #define WINDOW_BATCHES_PARALLEL 1 /* workers must end together */
+/* Workers wait for a leader that computes instead of taking their rows: its windows are parts of a batch. */
+#define WINDOW_PARTS_LEADER 16
 
 /* Forget the rows of the window */
 void
@@ -221,17 +223,26 @@ reserve_rows(BatchState *s, int n)
 	MemoryContextSwitchTo(old);
 }
 
+/* Tokens that fill a window */
+static uint64
+window_tokens(const BatchState *s)
+{
+	uint64 batch = lepton_batch_tokens;
+
+	if (s->is_streamed && s->workers != NULL && s->workers->n > 0)
+		return Max(batch / WINDOW_PARTS_LEADER, 1);
+	return batch * (s->css.ss.ps.plan->parallel_aware ? WINDOW_BATCHES_PARALLEL : WINDOW_BATCHES);
+}
+
 /* Tell whether the window has enough tokens, or takes all the memory it may */
 static bool
 is_full(const BatchState *s)
 {
-	int batches = s->css.ss.ps.plan->parallel_aware ? WINDOW_BATCHES_PARALLEL : WINDOW_BATCHES;
 	uint64 tokens = func_window_tokens(s->window);
 	uint64 bytes = func_window_bytes(s->window) + MemoryContextMemAllocated(s->rows_context, true);
 
 	/* Half a row more than it has would be too many. */
-	return tokens + tokens / s->n_rows / 2 >= (uint64) batches * lepton_batch_tokens ||
-		   bytes >= (uint64) work_mem * 1024;
+	return tokens + tokens / s->n_rows / 2 >= window_tokens(s) || bytes >= (uint64) work_mem * 1024;
 }
 
 /* Add what a window did to a sum */

@@ -76,6 +76,7 @@ struct BatchState
 	BatchCallState *calls;
 	ExprState *count, *offset;
 	int first_rows;
+	bool is_streamed;
 
 	FuncWindow *window;
 	MemoryContext rows_context; /* rows of the window */

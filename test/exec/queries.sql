@@ -456,7 +456,7 @@ SELECT count(*) FROM (SELECT t.id, s.label FROM t, lepton_classify_scores(t.body
 
 SELECT count(*) FROM (SELECT t.id, s.label FROM t LEFT JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON true LIMIT 10 OFFSET 3) q
 
-SELECT s.label, count(*), sum(s.score)::numeric(8, 3) FROM parts, lepton_classify_scores(parts.body, 'kinds') s GROUP BY s.label
+SELECT s.label, count(*), sum(s.score::numeric) FROM parts, lepton_classify_scores(parts.body, 'kinds') s GROUP BY s.label
 
 SELECT s.label, q.id FROM (SELECT id, body FROM t UNION ALL SELECT id, body FROM u) q, lepton_classify_scores(q.body, 'kinds') s
 
