@@ -45,3 +45,101 @@ COMMENT ON FUNCTION @extschema@.lepton_load_model(text, regclass, text) IS 'load
 CREATE FUNCTION @extschema@.lepton_set_default(name text, task text) RETURNS void
 	AS 'MODULE_PATHNAME', 'lepton_set_default' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.lepton_set_default(text, text) IS 'make a model the default of a task';
+
+-- Tasks --------------------------------------------------------------------
+--
+-- As before, a function without a model is STABLE and one with a model IMMUTABLE.  Options stand behind the
+-- model; the first of them is no text, so that positions decide which form is meant.  Where two texts would look
+-- like a text and a model, the second one is a bpchar: a string in its place is a model, unless it is named.
+
+CREATE FUNCTION @extschema@.lepton_embed(input text, prompt bpchar, literal boolean DEFAULT false) RETURNS real[]
+	AS 'MODULE_PATHNAME', 'lepton_embed_prompt' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION @extschema@.lepton_embed(text, bpchar, boolean) IS 'embed a text behind a prompt with the default model';
+
+CREATE FUNCTION @extschema@.lepton_embed(input text, model text, prompt text, literal boolean DEFAULT false) RETURNS real[]
+	AS 'MODULE_PATHNAME', 'lepton_embed_prompt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION @extschema@.lepton_embed(text, text, text, boolean) IS 'embed a text behind a prompt';
+
+CREATE FUNCTION @extschema@.lepton_classify(input text, pair bpchar) RETURNS text
+	AS 'MODULE_PATHNAME', 'lepton_classify_pair' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION @extschema@.lepton_classify(text, bpchar) IS 'best label of a pair of texts with the default model';
+
+CREATE FUNCTION @extschema@.lepton_classify(input text, pair text, model text) RETURNS text
+	AS 'MODULE_PATHNAME', 'lepton_classify_pair' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION @extschema@.lepton_classify(text, text, text) IS 'best label of a pair of texts';
+
+CREATE FUNCTION @extschema@.lepton_classify_scores(input text, pair bpchar) RETURNS TABLE (label text, score real)
+	AS 'MODULE_PATHNAME', 'lepton_classify_scores_pair' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
+COMMENT ON FUNCTION @extschema@.lepton_classify_scores(text, bpchar) IS
+	'labels of a pair of texts with their scores, best first, with the default model';
+
+CREATE FUNCTION @extschema@.lepton_classify_scores(input text, pair text, model text) RETURNS TABLE (label text, score real)
+	AS 'MODULE_PATHNAME', 'lepton_classify_scores_pair' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
+COMMENT ON FUNCTION @extschema@.lepton_classify_scores(text, text, text) IS 'labels of a pair of texts with their scores, best first';
+
+CREATE FUNCTION @extschema@.lepton_entities(input text, stride integer DEFAULT -1, aggregation text DEFAULT 'simple')
+	RETURNS TABLE (entity text, label text, score real, "start" integer, "end" integer)
+	AS 'MODULE_PATHNAME', 'lepton_entities' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
+COMMENT ON FUNCTION @extschema@.lepton_entities(text, integer, text) IS 'entities in a text with the default model';
+
+CREATE FUNCTION @extschema@.lepton_entities(input text, model text, stride integer DEFAULT -1, aggregation text DEFAULT 'simple')
+	RETURNS TABLE (entity text, label text, score real, "start" integer, "end" integer)
+	AS 'MODULE_PATHNAME', 'lepton_entities' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 10;
+COMMENT ON FUNCTION @extschema@.lepton_entities(text, text, integer, text) IS 'entities in a text';
+
+CREATE FUNCTION @extschema@.lepton_answer(question text, context text, top_k integer DEFAULT 1,
+		handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, doc_stride integer DEFAULT -1,
+		max_seq_len integer DEFAULT 384)
+	RETURNS TABLE (answer text, score real, "start" integer, "end" integer)
+	AS 'MODULE_PATHNAME', 'lepton_answer' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 2000 ROWS 1;
+COMMENT ON FUNCTION @extschema@.lepton_answer(text, text, integer, boolean, integer, integer, integer) IS
+	'the part of a text that answers a question, with the default model';
+
+CREATE FUNCTION @extschema@.lepton_answer(question text, context text, model text, top_k integer DEFAULT 1,
+		handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, doc_stride integer DEFAULT -1,
+		max_seq_len integer DEFAULT 384)
+	RETURNS TABLE (answer text, score real, "start" integer, "end" integer)
+	AS 'MODULE_PATHNAME', 'lepton_answer' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2000 ROWS 1;
+COMMENT ON FUNCTION @extschema@.lepton_answer(text, text, text, integer, boolean, integer, integer, integer) IS
+	'the part of a text that answers a question';
+
+CREATE FUNCTION @extschema@.lepton_rerank(query text, document text) RETURNS real
+	AS 'MODULE_PATHNAME', 'lepton_rerank' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION @extschema@.lepton_rerank(text, text) IS 'how well a document answers a query, with the default model';
+
+CREATE FUNCTION @extschema@.lepton_rerank(query text, document text, model text) RETURNS real
+	AS 'MODULE_PATHNAME', 'lepton_rerank' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION @extschema@.lepton_rerank(text, text, text) IS 'how well a document answers a query';
+
+CREATE FUNCTION @extschema@.lepton_zero_shot(input text, labels text[], multi_label boolean DEFAULT false,
+		hypothesis text DEFAULT 'This example is {}.')
+	RETURNS TABLE (label text, score real)
+	AS 'MODULE_PATHNAME', 'lepton_zero_shot' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 10;
+COMMENT ON FUNCTION @extschema@.lepton_zero_shot(text, text[], boolean, text) IS
+	'given labels with their scores for a text, best first, with the default model';
+
+CREATE FUNCTION @extschema@.lepton_zero_shot(input text, labels text[], model text, multi_label boolean DEFAULT false,
+		hypothesis text DEFAULT 'This example is {}.')
+	RETURNS TABLE (label text, score real)
+	AS 'MODULE_PATHNAME', 'lepton_zero_shot' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 10;
+COMMENT ON FUNCTION @extschema@.lepton_zero_shot(text, text[], text, boolean, text) IS
+	'given labels with their scores for a text, best first';
+
+CREATE FUNCTION @extschema@.lepton_fill_mask(input text, top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
+	RETURNS TABLE (token text, score real, mask integer)
+	AS 'MODULE_PATHNAME', 'lepton_fill_mask' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 5;
+COMMENT ON FUNCTION @extschema@.lepton_fill_mask(text, integer, text[]) IS
+	'likely tokens for each mask in a text, best first, with the default model';
+
+CREATE FUNCTION @extschema@.lepton_fill_mask(input text, model text, top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
+	RETURNS TABLE (token text, score real, mask integer)
+	AS 'MODULE_PATHNAME', 'lepton_fill_mask' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 5;
+COMMENT ON FUNCTION @extschema@.lepton_fill_mask(text, text, integer, text[]) IS 'likely tokens for each mask in a text, best first';
+
+CREATE FUNCTION @extschema@.lepton_sparse_embed(input text) RETURNS TABLE (token text, weight real)
+	AS 'MODULE_PATHNAME', 'lepton_sparse_embed' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 100;
+COMMENT ON FUNCTION @extschema@.lepton_sparse_embed(text) IS 'tokens of a text with their weights, heaviest first, with the default model';
+
+CREATE FUNCTION @extschema@.lepton_sparse_embed(input text, model text) RETURNS TABLE (token text, weight real)
+	AS 'MODULE_PATHNAME', 'lepton_sparse_embed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 100;
+COMMENT ON FUNCTION @extschema@.lepton_sparse_embed(text, text) IS 'tokens of a text with their weights, heaviest first';

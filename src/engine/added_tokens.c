@@ -181,6 +181,7 @@ push_added(LepTokenRun *run, const LepAdded *token, const LepChar *chars, size_t
 
 	if (status != LEP_OK)
 		return status;
+	run->word++;
 	lep_run_push(run, token->id, chars[0].start, chars[n - 1].end);
 	return lep_run_mark(run, chars, n);
 }
@@ -194,6 +195,7 @@ push_raw(LepTokenRun *run, const LepAdded *token, size_t start, size_t end)
 
 	if (status != LEP_OK)
 		return status;
+	run->word++;
 	lep_run_push(run, token->id, start, end);
 	if (run->tables->n_trims == 0)
 		return LEP_OK;

@@ -36,11 +36,25 @@ lep_desc_prompt(const LepDescView *view)
 	return text_at(view, view->desc->n_labels);
 }
 
+/* Name of a prompt. */
+const char *
+lep_desc_prompt_name(const LepDescView *view, uint32_t i)
+{
+	return text_at(view, view->desc->n_labels + 1 + 2 * i);
+}
+
+/* Text of a prompt. */
+const char *
+lep_desc_prompt_text(const LepDescView *view, uint32_t i)
+{
+	return text_at(view, view->desc->n_labels + 2 + 2 * i);
+}
+
 /* How each weight slot is stored. */
 const char *
 lep_desc_precision(const LepDescView *view)
 {
-	return text_at(view, view->desc->n_labels + 1);
+	return text_at(view, view->desc->n_labels + 1 + 2 * view->desc->n_prompts);
 }
 
 /* Count the modes that a pooling module concatenates. */
@@ -158,6 +172,7 @@ static LepStatus
 check_texts(const LepDescView *view, LepError *err)
 {
 	const LepDesc *desc = view->desc;
+	uint64_t expected;
 	uint32_t n = 0;
 	LepScheme scheme;
 	LepStatus status;
@@ -166,8 +181,8 @@ check_texts(const LepDescView *view, LepError *err)
 		n += view->texts[i] == '\0';
 	if (desc->text_bytes == 0 || view->texts[desc->text_bytes - 1] != '\0')
 		return damaged("The texts have no end", err);
-	status =
-		check_range("texts", n, (uint64_t) desc->n_labels + 2, (uint64_t) desc->n_labels + 2, err);
+	expected = (uint64_t) desc->n_labels + 2 + 2 * (uint64_t) desc->n_prompts;
+	status = check_range("texts", n, expected, expected, err);
 	if (status != LEP_OK)
 		return status;
 	for (const char *letter = lep_desc_precision(view); *letter != '\0'; letter++)
@@ -206,6 +221,8 @@ lep_desc_check(const LepDescView *view, LepError *err)
 		{"lower_first", d->lower_first, 0, 1},
 		{"labels", d->n_labels, labels ? 1 : 0, labels ? LEP_MAX_LABELS : 0},
 		{"problem", d->problem, labels ? 1 : 0, labels ? LEP_PROBLEM_REGRESSION : 0},
+		{"activation of a rank", d->rank_act, 0, LEP_ACT_COUNT - 1},
+		{"mask", d->mask_token, 0, d->vocab},
 		{"tied decoder", d->tied, 0, 1},
 		{"sparse pooling", d->sparse, LEP_SPARSE_MAX, LEP_SPARSE_SUM},
 		{"sparse weights", d->sparse_most, 0, INT32_MAX},

@@ -116,8 +116,9 @@ typedef struct LepDesc
 	/* Behind the encoder: a family head (classifier) or the modules (embedding). */
 	uint32_t problem; /* LepProblem */
 	uint32_t n_labels;
-	uint32_t tied;	 /* the decoder of MASK and SPARSE may be the word table */
-	uint32_t sparse; /* LepSparse */
+	uint32_t rank_act; /* LepAct on the one logit of a cross-encoder */
+	uint32_t tied;	   /* the decoder of MASK and SPARSE may be the word table */
+	uint32_t sparse;   /* LepSparse */
 	uint32_t
 		sparse_most; /* SPARSE keeps a text's so many largest weights; 0 = all.  The graph does not. */
 	uint32_t sparse_logs; /* weights are log1p(relu(logit)), so many times: 1 or 2 */
@@ -127,13 +128,15 @@ typedef struct LepDesc
 
 	uint32_t max_tokens;  /* truncation limit, special tokens included */
 	uint32_t lower_first; /* tokenizers' Lowercase before the normaliser, see LepTokenizeOptions */
+	uint32_t mask_token;  /* 1 + id of the tokenizer's mask; 0: there is none */
+	uint32_t n_prompts;	  /* that have a name */
 	uint32_t prompt_tokens; /* leading tokens that belong to the prompt, [CLS] included */
 
 	uint64_t n_parameters;
 
 	/*
-	 * Texts behind the struct, each NUL terminated: n_labels labels, the prompt, the precision
-	 * string.  That one has a letter of scheme.h for each weight slot of the graph, or none at all:
+	 * Texts behind the struct, each NUL terminated: n_labels labels, the prompt put before every text,
+	 * n_prompts names each with its prompt, the precision string.  That one has a letter of scheme.h for each weight slot of the graph, or none at all:
 	 * weights as any folder has them, products in f32.
 	 */
 	uint32_t text_bytes;
@@ -150,6 +153,9 @@ typedef struct LepDescView
 const char *lep_desc_label(const LepDescView *view, uint32_t i);
 /* The prompt put before every text, "" when there is none. */
 const char *lep_desc_prompt(const LepDescView *view);
+/* Name of prompt i < n_prompts, and its text. */
+const char *lep_desc_prompt_name(const LepDescView *view, uint32_t i);
+const char *lep_desc_prompt_text(const LepDescView *view, uint32_t i);
 /* How each weight slot is stored and computed, "" for a model that is not compressed. */
 const char *lep_desc_precision(const LepDescView *view);
 /* Number of modes that a pooling module concatenates. */

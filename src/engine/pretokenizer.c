@@ -447,6 +447,9 @@ lep_run_splits(LepTokenRun *run, const LepChar *chars, size_t n)
 	for (uint32_t i = 0; i < run->tables->n_splits && status == LEP_OK; i++)
 		status = apply(&p, &run->tables->split_steps[i]);
 	for (size_t i = 0; i < p.n_in && status == LEP_OK && run->n <= run->limit; i++)
+	{
+		run->word++;
 		status = run->piece(run, p.chars + p.in[i].start, p.in[i].end - p.in[i].start);
+	}
 	return status;
 }

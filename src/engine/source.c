@@ -9,6 +9,7 @@
 
 #include "graph.h"
 #include "labels.h"
+#include "rank.h"
 #include "source_opening.h"
 
 #define TEXTS_MAX	 (1 << 24) /* bytes of all labels and the prompt */
@@ -176,7 +177,10 @@ read_head(LepOpening *o, const json_t *config, const char *file)
 	{
 		case LEP_TASK_CLASSIFY:
 		case LEP_TASK_ENTITIES:
-			return lep_labels_read(config, file, o->arena, desc, &o->labels, o->err);
+			status = lep_labels_read(config, file, o->arena, desc, &o->labels, o->err);
+			if (status == LEP_OK && desc->task == LEP_TASK_CLASSIFY && desc->n_labels == 1)
+				status = lep_rank_read(o->folder, o->arena, config, file, desc, o->err);
+			return status;
 		case LEP_TASK_ANSWER:
 			return check_answer(o, config, file);
 		case LEP_TASK_EMBED:
@@ -249,13 +253,18 @@ read_modules(LepOpening *o)
 	return LEP_OK;
 }
 
-/* Put labels, prompt and an empty precision string behind the description. */
+/* Put labels, prompts and an empty precision string behind the description. */
 static LepStatus
 write_texts(LepOpening *o)
 {
-	const char *prompt = lep_opening_sentences(o) ? o->st->prompt : "";
+	bool has_prompts = lep_opening_sentences(o);
+	const char *prompt = has_prompts ? o->st->prompt : "";
 	size_t size = strlen(prompt) + 2;
 	char *texts;
+
+	o->desc->n_prompts = has_prompts ? o->st->n_prompts : 0;
+	for (uint32_t i = 0; i < 2 * o->desc->n_prompts; i++)
+		size += strlen(o->st->prompts[i]) + 1;
 
 	for (uint32_t i = 0; i < o->desc->n_labels; i++)
 		size += strlen(o->labels[i]) + 1;
@@ -276,6 +285,12 @@ write_texts(LepOpening *o)
 		texts += strlen(o->labels[i]) + 1;
 	}
 	memcpy(texts, prompt, strlen(prompt) + 1);
+	texts += strlen(prompt) + 1;
+	for (uint32_t i = 0; i < 2 * o->desc->n_prompts; i++)
+	{
+		memcpy(texts, o->st->prompts[i], strlen(o->st->prompts[i]) + 1);
+		texts += strlen(o->st->prompts[i]) + 1;
+	}
 	return LEP_OK;
 }
 

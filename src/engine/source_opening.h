@@ -38,6 +38,10 @@ bool lep_opening_sentences(const LepOpening *o);
 /* Read the tokenizer, the limit of a text's length and the prompt's tokens. */
 LepStatus lep_opening_tokenizer(LepOpening *o);
 
+/* Find the mask token, for the task that fills it in. */
+struct LepTokenizer;
+LepStatus lep_opening_mask(LepOpening *o, const struct LepTokenizer *tok);
+
 /* Read "lepton.json", if there is one, and put the precision string behind the other texts. */
 LepStatus lep_opening_precision(LepOpening *o);
 

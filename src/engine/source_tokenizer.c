@@ -229,6 +229,8 @@ lep_opening_tokenizer(LepOpening *o)
 		status = lep_tokenizer_open(o->s->tokenizer, o->s->tokenizer_size, &tok, o->err);
 	if (status == LEP_OK)
 		status = choose_max_tokens(o, limits.max, &tok);
+	if (status == LEP_OK)
+		status = lep_opening_mask(o, &tok);
 	if (status != LEP_OK)
 		return status;
 	scratch = lep_token_scratch_new(o->arena->allocator);

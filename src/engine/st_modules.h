@@ -24,7 +24,9 @@ typedef struct LepStModules
 	const char *model_type; /* "SentenceTransformer" unless the folder says otherwise */
 	LepStEntry *entries;	/* [n_entries] */
 	size_t n_entries;
-	const char *prompt;		  /* the default prompt, "" when there is none */
+	const char *prompt;	  /* the default prompt, "" when there is none */
+	const char **prompts; /* [n_prompts] names and [n_prompts] texts, in turns */
+	uint32_t n_prompts;
 	uint32_t truncate_dim;	  /* 0 = none */
 	int64_t max_seq_length;	  /* 0 = not given */
 	int64_t model_max_length; /* given for the tokenizer; 0 = not */

@@ -9,8 +9,10 @@
 
 #include "st_parts.h"
 
-#define ENTRIES_MAX 64		  /* modules in modules.json */
-#define PROMPT_MAX	(1 << 16) /* bytes of a prompt */
+#define ENTRIES_MAX	  64		/* modules in modules.json */
+#define PROMPT_MAX	  (1 << 16) /* bytes of a prompt */
+#define PROMPTS_MAX	  4096
+#define PROMPTS_BYTES (1 << 20) /* of all prompts */
 
 /* Read and parse the JSON object in a file of the folder. */
 LepStatus
@@ -185,6 +187,40 @@ read_entries(json_t *json, LepArena *arena, LepStModules *st, LepError *err)
 	return LEP_OK;
 }
 
+/* Copy the prompts that have a name. */
+static LepStatus
+read_prompts(json_t *prompts, const char *file, LepArena *arena, LepStModules *st, LepError *err)
+{
+	size_t n = json_object_size(prompts);
+	size_t bytes = 0;
+	const char *key;
+	json_t *value;
+
+	if (n > PROMPTS_MAX)
+		return lep_error(err, LEP_TOO_LARGE, "file \"%s\" has more than %d prompts", file,
+						 PROMPTS_MAX);
+	st->prompts = lep_arena_array(arena, 2 * n, sizeof(char *));
+	if (st->prompts == NULL)
+		return lep_error(err, LEP_NO_MEMORY, "out of memory reading file \"%s\"", file);
+	json_object_foreach(prompts, key, value)
+	{
+		const char *text = json_is_null(value) ? "" : json_string_value(value);
+		const char **pair = st->prompts + 2 * st->n_prompts;
+
+		if (text == NULL)
+			return lep_st_wrong_type(file, "prompts", "an object of texts", err);
+		bytes += strlen(key) + strlen(text);
+		if (bytes > PROMPTS_BYTES)
+			return lep_error(err, LEP_TOO_LARGE, "prompts in file \"%s\" are too long", file);
+		pair[0] = lep_arena_strndup(arena, key, strlen(key));
+		pair[1] = lep_arena_strndup(arena, text, strlen(text));
+		if (pair[0] == NULL || pair[1] == NULL)
+			return lep_error(err, LEP_NO_MEMORY, "out of memory reading file \"%s\"", file);
+		st->n_prompts++;
+	}
+	return LEP_OK;
+}
+
 /* Read the default prompt of config_sentence_transformers.json. */
 static LepStatus
 read_prompt(const json_t *config, const char *file, LepArena *arena, LepStModules *st,
@@ -193,18 +229,15 @@ read_prompt(const json_t *config, const char *file, LepArena *arena, LepStModule
 	json_t *prompts = json_object_get(config, "prompts");
 	const char *name;
 	const char *text = "";
-	const char *key;
 	json_t *value;
 	char quoted[LEP_QUOTE_SIZE];
 	LepStatus status;
 
 	if (prompts != NULL && !json_is_object(prompts))
 		return lep_st_wrong_type(file, "prompts", "an object of texts", err);
-	json_object_foreach(prompts, key, value)
-	{
-		if (!json_is_string(value) && !json_is_null(value))
-			return lep_st_wrong_type(file, "prompts", "an object of texts", err);
-	}
+	status = read_prompts(prompts, file, arena, st, err);
+	if (status != LEP_OK)
+		return status;
 	status = lep_json_string(config, file, "default_prompt_name", false, NULL, &name, err);
 	if (status != LEP_OK || name == NULL)
 		return status;

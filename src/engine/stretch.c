@@ -57,6 +57,7 @@ lep_run_words(LepTokenRun *run, const LepChar *chars, size_t n)
 			flags = next;
 			at++;
 		}
+		run->word++;
 		status = run->piece(run, chars + start, at - start);
 	}
 	return status;
@@ -151,7 +152,10 @@ fast_stretch(LepTokenRun *run, size_t start, size_t end)
 			while (at < end && kind[text[at]] == LEP_BYTE_WORD)
 				at++;
 		if (now != LEP_BYTE_SLOW && (at == end || kind[text[at]] != LEP_BYTE_SLOW))
+		{
+			run->word++;
 			status = lep_wordpiece_ascii(run, word, at);
+		}
 		else
 		{
 			at = slow_end(run, word, end);

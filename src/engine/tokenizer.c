@@ -94,6 +94,27 @@ lep_tokenizer_set_side(void *blob, bool left)
 	((struct LepTokenizerTables *) blob)->truncate_left = left;
 }
 
+/* Tell the token for what the vocabulary lacks. */
+int32_t
+lep_tokenizer_unknown(const LepTokenizer *tok)
+{
+	return tok->tables->unk_id;
+}
+
+/* Tell whether the vocabulary marks tokens that go on with a word. */
+bool
+lep_tokenizer_marks_subwords(const LepTokenizer *tok)
+{
+	return tok->tables->model == LEP_MODEL_WORDPIECE && tok->tables->continuing != LEP_TRIE_ROOT;
+}
+
+/* Tell whether long texts are cut at their start. */
+bool
+lep_tokenizer_cuts_left(const LepTokenizer *tok)
+{
+	return tok->tables->truncate_left;
+}
+
 /* Tell how many special tokens the template adds. */
 size_t
 lep_tokenizer_special_count(const LepTokenizer *tok)
@@ -209,7 +230,9 @@ lep_run_reserve(LepTokenRun *run, size_t more)
 		lep_run_memory(scratch, LEP_MEMORY_IDS, need, sizeof(int32_t), n * sizeof(int32_t));
 	scratch->spans =
 		lep_run_memory(scratch, LEP_MEMORY_SPANS, need, sizeof(LepSpan), n * sizeof(LepSpan));
-	if (scratch->ids == NULL || scratch->spans == NULL)
+	scratch->words =
+		lep_run_memory(scratch, LEP_MEMORY_WORDS, need, sizeof(uint32_t), n * sizeof(uint32_t));
+	if (scratch->ids == NULL || scratch->spans == NULL || scratch->words == NULL)
 		return lep_run_no_memory(run);
 	scratch->capacity = need;
 	return LEP_OK;
@@ -324,6 +347,7 @@ view_run(LepTokenRun *run, size_t from, size_t n, size_t *mark, LepTokens *out)
 	memset(out, 0, sizeof(*out));
 	out->ids = run->scratch->ids + from;
 	out->whole = run->scratch->spans + from;
+	out->words = run->scratch->words + from;
 	out->text = run->text;
 	out->text_len = run->len;
 	out->n = n;
@@ -630,6 +654,8 @@ lep_tokens_slice(const LepTokens *tokens, size_t from, size_t n)
 		slice.spans += from;
 	if (slice.sequence != NULL)
 		slice.sequence += from;
+	if (slice.words != NULL)
+		slice.words += from;
 	if (slice.whole != NULL)
 		slice.whole += from;
 	if (slice.blanks != NULL)

@@ -41,6 +41,7 @@ typedef struct LepTokens
 	size_t n;
 	bool truncated;
 	/* For lep_tokens_frame; of results without special tokens alone, else NULL. */
+	const uint32_t *words;			/* [n] number of the pre-tokenizer's piece that a token is of */
 	const LepSpan *whole;			/* [n] spans before the post-processor trims white space */
 	const struct LepBlanks *blanks; /* [n] or NULL */
 	const char *text;				/* [text_len] which must stay */
@@ -112,6 +113,14 @@ LepStatus lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, L
 
 /* Cut long texts at their start (left) or end, whatever the tokenizer's own file says. */
 void lep_tokenizer_set_side(void *blob, bool left);
+
+/* The token for what the vocabulary lacks, -1 when there is none. */
+int32_t lep_tokenizer_unknown(const LepTokenizer *tok);
+/* Whether the vocabulary marks tokens that go on with a word, by a prefix as "##". */
+bool lep_tokenizer_marks_subwords(const LepTokenizer *tok);
+
+/* Whether long texts are cut at their start. */
+bool lep_tokenizer_cuts_left(const LepTokenizer *tok);
 
 /* Number of special tokens that the template adds to one text, and to two. */
 size_t lep_tokenizer_special_count(const LepTokenizer *tok);

@@ -18,6 +18,7 @@ typedef enum LepRunMemory
 {
 	LEP_MEMORY_IDS,						   /* int32_t: the text's tokens */
 	LEP_MEMORY_SPANS,					   /* LepSpan */
+	LEP_MEMORY_WORDS,					   /* uint32_t */
 	LEP_MEMORY_MARKS,					   /* LepMark */
 	LEP_MEMORY_BLANKS,					   /* LepBlanks: of the text's tokens, before truncation */
 	LEP_MEMORY_OUT,						   /* the result: four blocks */
@@ -55,8 +56,9 @@ struct LepTokenScratch
 	LepCharBuffer chars;
 	LepCharBuffer split_chars; /* what splits rewrite */
 	LepBlock blocks[LEP_MEMORY_COUNT];
-	int32_t *ids;	/* [capacity] the text's tokens */
-	LepSpan *spans; /* [capacity] */
+	int32_t *ids;	 /* [capacity] the text's tokens */
+	LepSpan *spans;	 /* [capacity] */
+	uint32_t *words; /* [capacity] */
 	size_t capacity;
 };
 
@@ -82,6 +84,7 @@ typedef struct LepTokenRun
 	bool lower_first; /* lower case before the normaliser's steps */
 	size_t limit;	  /* stop once there are more tokens than that */
 	size_t n;		  /* tokens so far, in scratch->ids and spans */
+	uint32_t word;	  /* number of the piece whose tokens are pushed */
 	size_t n_marks;
 	size_t work; /* steps since stop was last asked */
 	const LepStop *stop;
@@ -111,6 +114,7 @@ lep_run_push(LepTokenRun *run, int32_t id, size_t start, size_t end)
 	LepSpan span = {(uint32_t) start, (uint32_t) end};
 
 	run->scratch->ids[run->n] = id;
+	run->scratch->words[run->n] = run->word;
 	run->scratch->spans[run->n++] = span;
 }
 

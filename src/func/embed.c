@@ -10,11 +10,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "../engine/task.h"
-#include "registry.h"
+#include "../errors.h"
+#include "../guc.h"
+#include "steps.h"
 
 PG_FUNCTION_INFO_V1(lepton_embed);
 PG_FUNCTION_INFO_V1(lepton_embed_array);
+PG_FUNCTION_INFO_V1(lepton_embed_prompt);
 PG_FUNCTION_INFO_V1(lepton_similarity);
 PG_FUNCTION_INFO_V1(lepton_similarity_array);
 PG_FUNCTION_INFO_V1(lepton_similarity_vectors);
@@ -33,6 +35,53 @@ Datum
 lepton_embed(PG_FUNCTION_ARGS)
 {
 	return func_task_call(fcinfo, func_task(lepton_embed));
+}
+
+/* Options of lepton_embed with a prompt, in their order. */
+enum
+{
+	OPTION_PROMPT,
+	OPTION_LITERAL
+};
+
+/* Encode a text behind the prompt that the caller names, or gives */
+LepStatus
+func_prompt_encode(FuncTaskCall *call, FuncSink *sink, LepError *err)
+{
+	const LepModel *model = call->model->model;
+	LepTokens tokens;
+	const char *prompt, *utf8;
+	size_t prompt_len, len;
+	LepStatus status =
+		func_text_utf8(DatumGetTextPP(call->options[OPTION_PROMPT]), &prompt, &prompt_len, err);
+
+	if (status == LEP_OK && !DatumGetBool(call->options[OPTION_LITERAL]))
+		status = lep_find_prompt(&model->view, prompt, prompt_len, &prompt, &prompt_len, err);
+	if (status == LEP_OK)
+		status = func_step_utf8(call, 0, &utf8, &len, err);
+	if (status == LEP_OK)
+		status = lep_encode_behind(model, func_encoder(), prompt, prompt_len, utf8, len,
+								   lepton_truncate, &tokens, lepton_stop(), err);
+	return status == LEP_OK ? sink->add(sink, &tokens, NULL, 0, err) : status;
+}
+
+/* Make the real[] of an embedding */
+Datum
+func_prompt_finish(FuncTaskCall *call, FuncSet *set, bool *isnull)
+{
+	const float *row = call->taken;
+
+	(void) set;
+	(void) isnull;
+	call->taken = NULL;
+	return func_real_array(row, func_width(call->model));
+}
+
+/* lepton_embed(input text [, model text], prompt text, literal boolean) returns real[] */
+Datum
+lepton_embed_prompt(PG_FUNCTION_ARGS)
+{
+	return func_task_call(fcinfo, func_task(lepton_embed_prompt));
 }
 
 /*

@@ -12,46 +12,138 @@
 #include "../guc.h"
 #include "call.h"
 #include "funcapi.h"
-#include "registry.h"
+#include "steps.h"
 
+extern Datum lepton_answer(PG_FUNCTION_ARGS);
 extern Datum lepton_classify(PG_FUNCTION_ARGS);
+extern Datum lepton_classify_pair(PG_FUNCTION_ARGS);
 extern Datum lepton_classify_scores(PG_FUNCTION_ARGS);
+extern Datum lepton_classify_scores_pair(PG_FUNCTION_ARGS);
 extern Datum lepton_embed(PG_FUNCTION_ARGS);
+extern Datum lepton_embed_prompt(PG_FUNCTION_ARGS);
+extern Datum lepton_entities(PG_FUNCTION_ARGS);
+extern Datum lepton_fill_mask(PG_FUNCTION_ARGS);
+extern Datum lepton_rerank(PG_FUNCTION_ARGS);
 extern Datum lepton_similarity(PG_FUNCTION_ARGS);
+extern Datum lepton_sparse_embed(PG_FUNCTION_ARGS);
+extern Datum lepton_zero_shot(PG_FUNCTION_ARGS);
+
+/* An entry's C function and its name. */
+#define SYMBOL(name) .function = name, .symbol = #name
 
 FuncAhead func_ahead = NULL;
 
 static const FuncTask tasks[] = {
 	{
-		.function = lepton_classify,
-		.symbol = "lepton_classify",
+		SYMBOL(lepton_answer),
+		.task = STORE_TASK_ANSWER,
+		.n_texts = 2,
+		.n_options = 5,
+		.is_set = true,
+		.encode = func_answer_encode,
+		.absorb = func_answer_absorb,
+		.finish = func_answer_finish,
+	},
+	{
+		SYMBOL(lepton_classify),
 		.task = STORE_TASK_CLASSIFY,
 		.n_texts = 1,
 		.result = func_classify_result,
 	},
 	{
-		.function = lepton_classify_scores,
-		.symbol = "lepton_classify_scores",
+		SYMBOL(lepton_classify_pair),
+		.task = STORE_TASK_CLASSIFY,
+		.n_texts = 2,
+		.encode = func_pair_encode,
+		.absorb = func_row_absorb,
+		.finish = func_classify_finish,
+	},
+	{
+		SYMBOL(lepton_classify_scores),
 		.task = STORE_TASK_CLASSIFY,
 		.n_texts = 1,
 		.is_set = true,
-		.encode = func_scores_encode,
-		.absorb = func_scores_absorb,
-		.finish = func_scores_finish,
+		.encode = func_text_encode,
+		.absorb = func_row_absorb,
+		.finish = func_classify_scores_finish,
 	},
 	{
-		.function = lepton_embed,
-		.symbol = "lepton_embed",
+		SYMBOL(lepton_classify_scores_pair),
+		.task = STORE_TASK_CLASSIFY,
+		.n_texts = 2,
+		.is_set = true,
+		.encode = func_pair_encode,
+		.absorb = func_row_absorb,
+		.finish = func_classify_scores_finish,
+	},
+	{
+		SYMBOL(lepton_embed),
 		.task = STORE_TASK_EMBED,
 		.n_texts = 1,
 		.result = func_embed_result,
 	},
 	{
-		.function = lepton_similarity,
-		.symbol = "lepton_similarity",
+		SYMBOL(lepton_embed_prompt),
+		.task = STORE_TASK_EMBED,
+		.n_texts = 1,
+		.n_options = 2,
+		.encode = func_prompt_encode,
+		.absorb = func_row_absorb,
+		.finish = func_prompt_finish,
+	},
+	{
+		SYMBOL(lepton_entities),
+		.task = STORE_TASK_ENTITIES,
+		.n_texts = 1,
+		.n_options = 2,
+		.is_set = true,
+		.encode = func_entities_encode,
+		.absorb = func_entities_absorb,
+		.finish = func_entities_finish,
+	},
+	{
+		SYMBOL(lepton_fill_mask),
+		.task = STORE_TASK_FILL_MASK,
+		.n_texts = 1,
+		.n_options = 2,
+		.is_set = true,
+		.encode = func_fill_mask_encode,
+		.absorb = func_fill_mask_absorb,
+		.finish = func_fill_mask_finish,
+	},
+	{
+		SYMBOL(lepton_rerank),
+		.task = STORE_TASK_RERANK,
+		.n_texts = 2,
+		.encode = func_rerank_encode,
+		.absorb = func_row_absorb,
+		.finish = func_rerank_finish,
+	},
+	{
+		SYMBOL(lepton_similarity),
 		.task = STORE_TASK_EMBED,
 		.n_texts = 2,
 		.result = func_similarity_result,
+	},
+	{
+		SYMBOL(lepton_sparse_embed),
+		.task = STORE_TASK_SPARSE_EMBED,
+		.n_texts = 1,
+		.is_set = true,
+		.encode = func_text_encode,
+		.absorb = func_sparse_absorb,
+		.finish = func_sparse_finish,
+	},
+	{
+		SYMBOL(lepton_zero_shot),
+		.task = STORE_TASK_ZERO_SHOT,
+		.n_texts = 1,
+		.n_options = 3,
+		.n_leading = 1,
+		.is_set = true,
+		.encode = func_zero_shot_encode,
+		.absorb = func_zero_shot_absorb,
+		.finish = func_zero_shot_finish,
 	},
 };
 
@@ -98,8 +190,6 @@ StoreModel *
 func_task_open(const FuncTask *task, const char *name)
 {
 	func_run_check();
-	if (task->has_empty && name != NULL && name[0] == '\0')
-		name = NULL;
 	return store_model_open(name, task->task);
 }
 

@@ -67,7 +67,6 @@ typedef struct FuncTask
 	int n_options;		 /* further arguments, the model's name not counted */
 	int n_leading;		 /* of them those in front of the model's name */
 	bool is_set;		 /* returns rows */
-	bool has_empty;		 /* a model's name that is empty is the default model */
 
 	/*
 	 * Plain: make the result of one call in CurrentMemoryContext.  rows[n_texts] are the model's
@@ -125,8 +124,5 @@ Datum func_task_call(FunctionCallInfo fcinfo, const FuncTask *task);
 Datum func_embed_result(StoreModel *m, const float *const *rows);
 Datum func_classify_result(StoreModel *m, const float *const *rows);
 Datum func_similarity_result(StoreModel *m, const float *const *rows);
-LepStatus func_scores_encode(FuncTaskCall *call, FuncSink *sink, LepError *err);
-void func_scores_absorb(FuncTaskCall *call, uint32 i, const float *rows, size_t n_rows);
-Datum func_scores_finish(FuncTaskCall *call, FuncSet *set, bool *isnull);
 
 #endif

@@ -91,6 +91,14 @@ arena_trim(void)
 	arena_size = 0;
 }
 
+/* The encoder of this backend */
+LepEncoder *
+func_encoder(void)
+{
+	run_prepare();
+	return encoder;
+}
+
 /* Width of a row */
 size_t
 func_width(const StoreModel *m)

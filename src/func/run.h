@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 
+#include "../engine/task.h"
 #include "../store/store.h"
 
 /* A text of this call that has a row. */
@@ -81,6 +82,9 @@ void func_run_end(FuncRun *run);
 
 /* One text: the row in palloc'd memory. */
 float *func_run_one(StoreModel *m, const text *input);
+
+/* The encoder of this backend: what it gives is valid until its next use. */
+LepEncoder *func_encoder(void);
 
 /* Tokens of one text as the model's task takes them; valid until the next text of this backend. */
 void func_encode(StoreModel *m, const char *utf8, size_t len, LepTokens *tokens);
