@@ -3,10 +3,10 @@
 
 Usage: make_tiny_families.py OUTPUT_DIR [NAME ...]
 
-A name is FAMILY_TASK or FAMILY_TASK_LAYOUT; without names all are made. Every folder gets a golden.json: texts, ids and
-for each task that the folder serves the rows of each text: the mean of the encoder's rows ("embed"), logits ("classify",
-"entities", "answer", "fill_mask": one row a token but for the first), weights ("sparse_embed"). Weights are scaled up, so that
-different arithmetic gives clearly different numbers. A part is kept in test/data/families, where
+A name is FAMILY_TASK or FAMILY_TASK_LAYOUT; without names all are made. Every folder gets a golden.json: texts, ids and for each
+task that the folder serves the rows of each text: the mean of the encoder's rows ("embed"), logits ("classify"; "entities"
+and "answer", one row a token; "fill_mask", one row for each token of "picks"), weights ("sparse_embed"). Weights are scaled
+up, so that different arithmetic gives clearly different numbers. A part is kept in test/data/families, where
 test/unit/test_families.c checks it; `make_tiny_families.py test/data/families $(ls test/data/families)` makes it anew.
 test/oracle/families.py makes all and compares them.
 """
@@ -34,6 +34,7 @@ TEXTS = [
     "pad [PAD] and [UNK] \u6771\u4eac are tokens [PAD]",
     "mail " * 30 + "x" * 40,
 ]
+MASK = vocab().index("[MASK]")
 SIZES = dict(
     hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=48,
     vocab_size=len(vocab()), num_labels=3,
@@ -289,6 +290,10 @@ def main():
     for name in sys.argv[2:] or FOLDERS:
         make(output / name, name)
         result = golden(output / name, name, TEXTS[:5])
+        picks = [[i for i, token in enumerate(ids) if i == 1 or token == MASK] for ids in result["ids"]]
+        if "fill_mask" in result["tasks"]:
+            result["picks"] = picks
+            result["tasks"]["fill_mask"] = [r[p] for r, p in zip(result["tasks"]["fill_mask"], picks)]
         result["tasks"] = {t: [[[float(f"{x:.7g}") for x in row] for row in rows.tolist()] for rows in texts]
                            for t, texts in result["tasks"].items()}
         (output / name / "golden.json").write_text(json.dumps(result, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -6,66 +6,13 @@
  */
 #include <math.h>
 
-#include "../../src/engine/image.h"
 #include "../../src/engine/json.h"
 #include "../../src/engine/task.h"
-#include "../tools/dir_folder.h"
-#include "testing.h"
+#include "folder_testing.h"
 
 #define LAYOUTS	  "test/data/layouts"
 #define TOLERANCE 1e-5
 #define WIDTH_MAX 256
-
-/* An image under construction. */
-typedef struct Memory
-{
-	char *bytes;
-	size_t used;
-} Memory;
-
-/* Append to the image. */
-static LepStatus
-write_memory(void *ctx, const void *data, size_t len, LepError *err)
-{
-	Memory *memory = ctx;
-
-	(void) err;
-	memcpy(memory->bytes + memory->used, data, len);
-	memory->used += len;
-	return LEP_OK;
-}
-
-/* Make an image of a folder in memory; NULL when that fails. */
-static char *
-make_image(const char *path, const LepKernels *kernels, uint64_t *size, LepError *err)
-{
-	static DirFolder dir;
-	static const uint8_t hash[LEP_HASH_BYTES];
-	LepArena arena;
-	LepSource *source;
-	Memory memory = {NULL, 0};
-	LepSink sink = {write_memory, &memory};
-	bool ok;
-
-	if (!dir_folder_open(&dir, path))
-		return NULL;
-	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	ok = lep_source_open(&dir.folder, &arena, LEP_TASK_DEFAULT, &source, NULL, err) == LEP_OK &&
-		 lep_image_size(source, kernels, size, err) == LEP_OK;
-	if (ok)
-	{
-		memory.bytes = aligned_alloc(4096, (*size + 4095) / 4096 * 4096);
-		ok = lep_image_write(source, kernels, hash, &lep_malloc_allocator, &sink, NULL, err) ==
-			 LEP_OK;
-	}
-	lep_arena_free(&arena);
-	if (!ok)
-	{
-		free(memory.bytes);
-		return NULL;
-	}
-	return memory.bytes;
-}
 
 /* Run one text; false when that fails. */
 static bool
@@ -173,7 +120,7 @@ check_folder(const char *name, const LepKernels *kernels)
 	texts = json_object_get(golden, "texts");
 	snprintf(path, sizeof(path), "%s/%s", LAYOUTS, name);
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	image = make_image(path, kernels, &size, &err);
+	image = make_image(path, LEP_TASK_DEFAULT, kernels, &size, &err);
 	if (check(texts != NULL, "%s: no golden.json", name) &&
 		check(image != NULL &&
 				  lep_image_open(image, size, hash, kernels, &arena, &model, &err) == LEP_OK,
