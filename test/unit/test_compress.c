@@ -555,7 +555,7 @@ test_folder(const char *path, const char *precision, double expected)
 							   &err) == LEP_BAD_INPUT,
 				  "%s in %s was compressed twice", path, precision);
 			check(lep_source_open(again.folder != NULL ? again.folder : result.folder, &arena,
-								  &twice, NULL, &err) == LEP_OK,
+								  LEP_TASK_DEFAULT, &twice, NULL, &err) == LEP_OK,
 				  "%s in %s does not open again", path, precision);
 		}
 	}
