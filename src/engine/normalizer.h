@@ -55,11 +55,12 @@ typedef enum LepNormKind
 	LEP_NORM_BYTES		  /* ByteLevel */
 } LepNormKind;
 
-/* What LEP_NORM_REPLACE looks for and writes; its data, followed by both, UTF-8. */
+/* What LEP_NORM_REPLACE looks for and writes: at the start of its data, followed by both, UTF-8. */
 typedef struct LepReplace
 {
 	uint32_t pattern_len; /* bytes */
 	uint32_t content_len; /* bytes */
+	uint8_t unused[56];	  /* so that the pattern is aligned, which may be a regex's program */
 } LepReplace;
 
 /* Working memory: chars[n] is the text now, spare what the next step writes. */

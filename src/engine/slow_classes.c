@@ -409,12 +409,17 @@ read_t5(LepSlow *slow)
 	return status == LEP_OK ? add_charsmap(slow, &model) : status;
 }
 
-/* Read a boolean setting that Python takes as it is; null is refused, as far as it would be. */
+/* Read a boolean setting; null is refused where the library hands it on, else it counts as false. */
 static LepStatus
-setting(LepSlow *slow, const char *key, bool fallback, bool *value)
+setting(LepSlow *slow, const char *key, bool handed_on, bool fallback, bool *value)
 {
 	if (json_is_null(json_object_get(slow->settings, key)))
-		return lep_slow_bad_key(LEP_SLOW_CONFIG, key, "It is null, expected a boolean.", slow->err);
+	{
+		*value = false;
+		return handed_on ? lep_slow_bad_key(LEP_SLOW_CONFIG, key, "It is null, expected a boolean.",
+											slow->err)
+						 : LEP_OK;
+	}
 	return lep_json_bool(slow->settings, LEP_SLOW_CONFIG, key, false, fallback, value, slow->err);
 }
 
@@ -435,10 +440,10 @@ static LepStatus
 bert_parts(LepSlow *slow)
 {
 	bool lower, chinese, strip;
-	LepStatus status = setting(slow, "do_lower_case", true, &lower);
+	LepStatus status = setting(slow, "do_lower_case", true, true, &lower);
 
 	if (status == LEP_OK)
-		status = setting(slow, "tokenize_chinese_chars", true, &chinese);
+		status = setting(slow, "tokenize_chinese_chars", true, true, &chinese);
 	if (status == LEP_OK)
 		status = lep_json_bool(slow->settings, LEP_SLOW_CONFIG, "strip_accents", false, lower,
 							   &strip, slow->err);
@@ -459,7 +464,7 @@ static LepStatus
 bytes_parts(LepSlow *slow)
 {
 	bool prefix;
-	LepStatus status = setting(slow, "add_prefix_space", false, &prefix);
+	LepStatus status = setting(slow, "add_prefix_space", true, false, &prefix);
 
 	if (status == LEP_OK)
 		status = set_part(slow, lep_spec_pre_tokenizer,
@@ -486,7 +491,7 @@ spaces_parts(LepSlow *slow)
 {
 	bool prefix;
 	const char *scheme;
-	LepStatus status = setting(slow, "add_prefix_space", true, &prefix);
+	LepStatus status = setting(slow, "add_prefix_space", false, true, &prefix);
 
 	if (status != LEP_OK)
 		return status;
@@ -516,10 +521,10 @@ albert_parts(LepSlow *slow)
 {
 	bool lower, accents;
 	json_t *list = json_array();
-	LepStatus status = setting(slow, "do_lower_case", true, &lower);
+	LepStatus status = setting(slow, "do_lower_case", false, true, &lower);
 
 	if (status == LEP_OK)
-		status = setting(slow, "keep_accents", false, &accents);
+		status = setting(slow, "keep_accents", false, false, &accents);
 	if (status != LEP_OK || list == NULL)
 	{
 		json_decref(list);
@@ -551,12 +556,12 @@ deberta_v2_parts(LepSlow *slow)
 {
 	bool lower, punct, prefix;
 	const char *scheme;
-	LepStatus status = setting(slow, "do_lower_case", false, &lower);
+	LepStatus status = setting(slow, "do_lower_case", false, false, &lower);
 
 	if (status == LEP_OK)
-		status = setting(slow, "split_by_punct", false, &punct);
+		status = setting(slow, "split_by_punct", false, false, &punct);
 	if (status == LEP_OK)
-		status = setting(slow, "add_prefix_space", true, &prefix);
+		status = setting(slow, "add_prefix_space", false, true, &prefix);
 	if (status == LEP_OK && lower)
 		status = set_part(slow, lep_spec_normalizer, json_pack("{s:s}", "type", "Lowercase"));
 	if (status == LEP_OK)

@@ -515,6 +515,12 @@ build_names(Packer *p)
 		if ((size_t) spec->vocab[i].value >= p->n_names)
 			p->n_names = (size_t) spec->vocab[i].value + 1;
 	}
+	for (size_t i = 0; i < spec->n_doubles; i++)
+	{
+		fits = fits && lep_add(size, spec->doubles[i].len, &size);
+		if ((size_t) spec->doubles[i].value >= p->n_names)
+			p->n_names = (size_t) spec->doubles[i].value + 1;
+	}
 	for (size_t i = 0; i < p->n_kept; i++)
 	{
 		fits = fits && lep_add(size, p->kept[i].token->len, &size);
@@ -532,6 +538,9 @@ build_names(Packer *p)
 	p->n_name_bytes = size;
 	for (size_t i = 0; i < spec->n_vocab && status == LEP_OK; i++)
 		status = set_name(p, spec->vocab[i].value, spec->vocab[i].bytes, spec->vocab[i].len,
+						  LEP_NAME_KNOWN, &at);
+	for (size_t i = 0; i < spec->n_doubles && status == LEP_OK; i++)
+		status = set_name(p, spec->doubles[i].value, spec->doubles[i].bytes, spec->doubles[i].len,
 						  LEP_NAME_KNOWN, &at);
 	for (size_t i = 0; i < p->n_kept && status == LEP_OK; i++)
 		status = set_name(p, p->kept[i].id, p->kept[i].token->content, p->kept[i].token->len,

@@ -210,7 +210,9 @@ typedef struct LepTokenizerSpec
 	LepModelType model; /* LEP_MODEL_WORDPIECE unless said otherwise */
 	LepTrieKey *vocab;	/* [n_vocab], distinct; value is the id */
 	size_t n_vocab;
-	size_t n_model_ids;	   /* of a vocabulary with doubles: ids that it takes; else 0 */
+	size_t n_model_ids;	 /* of a vocabulary with doubles: ids that it takes; else 0 */
+	LepTrieKey *doubles; /* [n_doubles] its entries whose texts have other ids: names alone */
+	size_t n_doubles;
 	const char *unk_token; /* [unk_len] or NULL: none */
 	size_t unk_len;
 	const char *prefix; /* WordPiece: of continuing pieces */

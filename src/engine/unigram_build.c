@@ -41,11 +41,12 @@ compare_keys(const void *a, const void *b)
 	return x->value < y->value ? -1 : x->value > y->value;
 }
 
-/* Keep the last of the entries with equal bytes. */
+/* Keep the last of the entries with equal bytes; the others go to doubles. */
 static size_t
-drop_doubles(LepTrieKey *keys, size_t n)
+drop_doubles(LepTrieKey *keys, size_t n, LepTrieKey *doubles)
 {
 	size_t kept = 0;
+	size_t dropped = 0;
 
 	if (n > 1)
 		qsort(keys, n, sizeof(LepTrieKey), compare_keys);
@@ -53,7 +54,7 @@ drop_doubles(LepTrieKey *keys, size_t n)
 	{
 		if (kept > 0 && keys[kept - 1].len == keys[i].len &&
 			memcmp(keys[kept - 1].bytes, keys[i].bytes, keys[i].len) == 0)
-			kept--;
+			doubles[dropped++] = keys[--kept];
 		keys[kept++] = keys[i];
 	}
 	return kept;
@@ -68,7 +69,9 @@ lep_spec_unigram(LepTokenizerSpec *spec, const LepUnigramPiece *pieces, size_t n
 	double *scores = lep_arena_array(spec->work, n, sizeof(double));
 
 	spec->vocab = lep_arena_array(spec->work, n, sizeof(LepTrieKey));
-	if (own == NULL || scores == NULL || spec->vocab == NULL || n > INT32_MAX)
+	spec->doubles = lep_arena_array(spec->work, n, sizeof(LepTrieKey));
+	if (own == NULL || scores == NULL || spec->vocab == NULL || spec->doubles == NULL ||
+		n > INT32_MAX)
 		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
 	if (unk_id >= (int64_t) n)
 		return lep_model_malformed(spec, "Its unk_id is not below the size of its vocab.", err);
@@ -82,7 +85,8 @@ lep_spec_unigram(LepTokenizerSpec *spec, const LepUnigramPiece *pieces, size_t n
 		if (scores[i] < own->least)
 			own->least = scores[i];
 	}
-	spec->n_vocab = drop_doubles(spec->vocab, n);
+	spec->n_vocab = drop_doubles(spec->vocab, n, spec->doubles);
+	spec->n_doubles = n - spec->n_vocab;
 	spec->n_model_ids = n;
 	spec->model = LEP_MODEL_UNIGRAM;
 	own->scores = scores;
