@@ -40,7 +40,9 @@ def vocabulary(words, size, seed, fallback=False):
         pieces.setdefault(c, -rng.uniform(5, 12))
     for n in (2, 3, 4, 8, 16):
         pieces.setdefault(MARK * n, -rng.uniform(3, 14))
-    while len(pieces) < size:
+    for _ in range(20 * size):
+        if len(pieces) >= size:
+            break
         word = rng.choice(words)
         cut = rng.randint(1, len(word))
         piece = rng.choice([MARK + word, word, word[:cut], word[cut:], MARK + word[:cut], word + rng.choice(words)[:3]])
