@@ -21,7 +21,7 @@ typedef struct Sequence
 	uint64 hash;	/* of its ids */
 	size_t at;		/* of its ids in Engine.ids */
 	size_t picks;	/* of its picks in Engine.picks */
-	size_t row;		/* its first in Engine.out */
+	float *rows;	/* [n_rows, width], when it has been run */
 	uint32 n;		/* tokens */
 	uint32 n_picks; /* tokens whose rows are asked for, where the graph answers for picks */
 	uint32 n_rows;	/* that the graph gives for it */
@@ -37,11 +37,13 @@ typedef struct Engine
 	Sequence *sequences; /* [n_sequences] */
 	uint32 *table;		 /* [table_size] number of a sequence + 1, 0 free; a power of two */
 	uint32 *picks;		 /* [n_picks] token places in their sequence */
-	float *out;			 /* [n_rows, width], longest sequence first */
 	size_t n_ids, ids_capacity;
 	size_t n_picks, picks_capacity;
 	size_t n_rows; /* that the graph will give */
 	uint32 n_sequences, sequences_capacity, table_size;
+	/* what windows before this one have run and left */
+	uint32 old_sequences;
+	size_t old_ids, old_rows;
 	FuncWork work;
 } Engine;
 
@@ -49,6 +51,8 @@ struct FuncWindow
 {
 	MemoryContext kept;	 /* the window and its engines */
 	MemoryContext texts; /* what a reset forgets */
+	MemoryContext pools; /* sequences and their rows, which later windows may have again */
+	bool is_spoiled;	 /* some could not be run */
 	Engine *engines;
 	int n_engines;
 	bool raises; /* whatever fails */
@@ -63,14 +67,16 @@ func_window_create(MemoryContext context)
 
 	w->kept = kept;
 	w->texts = AllocSetContextCreate(kept, "lepton window texts", ALLOCSET_DEFAULT_SIZES);
+	w->pools = AllocSetContextCreate(kept, "lepton window pools", ALLOCSET_DEFAULT_SIZES);
 	return w;
 }
 
-/* Forget the texts */
-void
-func_window_reset(FuncWindow *w)
+/* Forget the sequences and their rows */
+static void
+reset_pools(FuncWindow *w)
 {
-	MemoryContextReset(w->texts);
+	MemoryContextReset(w->pools);
+	w->is_spoiled = false;
 	for (int i = 0; i < w->n_engines; i++)
 	{
 		const LepModel *model = w->engines[i].model;
@@ -78,6 +84,27 @@ func_window_reset(FuncWindow *w)
 		memset(&w->engines[i], 0, sizeof(Engine));
 		w->engines[i].model = model;
 		w->engines[i].width = lep_desc_width(model->view.desc);
+	}
+}
+
+/* Forget the texts; sequences and their rows stay while they are few */
+void
+func_window_reset(FuncWindow *w)
+{
+	MemoryContextReset(w->texts);
+	if (w->is_spoiled || MemoryContextMemAllocated(w->pools, true) > (Size) work_mem * 1024 / 2)
+	{
+		reset_pools(w);
+		return;
+	}
+	for (int i = 0; i < w->n_engines; i++)
+	{
+		Engine *e = &w->engines[i];
+
+		e->old_sequences = e->n_sequences;
+		e->old_ids = e->n_ids;
+		e->old_rows = e->n_rows;
+		memset(&e->work, 0, sizeof(FuncWork));
 	}
 }
 
@@ -93,6 +120,8 @@ void
 func_window_forget(FuncWindow *w)
 {
 	MemoryContextReset(w->texts);
+	MemoryContextReset(w->pools);
+	w->is_spoiled = false;
 	w->n_engines = 0;
 }
 
@@ -267,7 +296,7 @@ uint32
 func_window_add_tokens(FuncWindow *w, int engine, const LepTokens *tokens, const uint32 *picks,
 					   size_t n_picks)
 {
-	MemoryContext old = MemoryContextSwitchTo(w->texts);
+	MemoryContext old = MemoryContextSwitchTo(w->pools);
 	uint32 sequence = add_sequence(&w->engines[engine], tokens, picks, n_picks);
 
 	MemoryContextSwitchTo(old);
@@ -303,7 +332,7 @@ func_window_add(FuncWindow *w, int engine, const text *input, uint32 *sequence)
 	status = func_run_encode(e->model, utf8, len, &tokens, &err);
 	if (status == LEP_OK)
 	{
-		old = MemoryContextSwitchTo(w->texts);
+		old = MemoryContextSwitchTo(w->pools);
 		*sequence = add_sequence(e, &tokens, NULL, 0);
 		MemoryContextSwitchTo(old);
 	}
@@ -323,7 +352,7 @@ func_window_tokens(const FuncWindow *w)
 	uint64 n = 0;
 
 	for (int i = 0; i < w->n_engines; i++)
-		n += w->engines[i].n_ids;
+		n += w->engines[i].n_ids - w->engines[i].old_ids;
 	return n;
 }
 
@@ -331,10 +360,15 @@ func_window_tokens(const FuncWindow *w)
 uint64
 func_window_bytes(const FuncWindow *w)
 {
-	uint64 n = MemoryContextMemAllocated(w->texts, true);
+	uint64 n =
+		MemoryContextMemAllocated(w->texts, true) + MemoryContextMemAllocated(w->pools, true);
 
 	for (int i = 0; i < w->n_engines; i++)
-		n += (uint64) w->engines[i].n_rows * w->engines[i].width * sizeof(float);
+	{
+		const Engine *e = &w->engines[i];
+
+		n += (uint64) (e->n_rows - e->old_rows) * e->width * sizeof(float);
+	}
 	return n;
 }
 
@@ -360,16 +394,16 @@ typedef struct Buffers
 } Buffers;
 
 /* Run the sequences order[first, end) as one batch, whose first row is row; returns the row behind its last */
-static size_t
-run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first, uint32 end,
-			  size_t row, const Buffers *buffers)
+static float *
+run_sequences(FuncWindow *w, Engine *e, const uint32 *order, uint32 first, uint32 end, float *row,
+			  const Buffers *buffers)
 {
 	LepBatch batch = {.n_texts = end - first,
 					  .ids = buffers->ids,
 					  .types = buffers->types,
 					  .starts = buffers->starts,
 					  .picks = buffers->picks};
-	float *out = e->out + row * e->width;
+	float *out = row;
 	LepError err = {0};
 	LepStatus status;
 	instr_time from, to;
@@ -385,8 +419,8 @@ run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first,
 			buffers->picks[batch.n_picks++] = batch.n_tokens + e->picks[s->picks + j];
 		buffers->starts[i - first] = batch.n_tokens;
 		batch.n_tokens += s->n;
-		s->row = row;
-		row += s->n_rows;
+		s->rows = row;
+		row += s->n_rows * e->width;
 	}
 	buffers->starts[end - first] = batch.n_tokens;
 	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n, out, &err);
@@ -396,37 +430,41 @@ run_sequences(const FuncWindow *w, Engine *e, const uint32 *order, uint32 first,
 	e->work.tokens += batch.n_tokens;
 	e->work.batches++;
 	func_window_check(w, status, &err);
-	if (status != LEP_OK)
-		for (uint32 i = first; i < end; i++)
-			e->sequences[order[i]].is_bad = true;
+	if (status == LEP_OK)
+		return row;
+	w->is_spoiled = true;
+	for (uint32 i = first; i < end; i++)
+		e->sequences[order[i]].is_bad = true;
 	return row;
 }
 
-/* Run all sequences of an engine */
+/* Run the sequences of an engine that are new */
 static void
-run_engine(const FuncWindow *w, Engine *e)
+run_engine(FuncWindow *w, Engine *e)
 {
-	uint32 n = e->n_sequences;
+	uint32 n = e->n_sequences - e->old_sequences;
+	size_t n_ids = e->n_ids - e->old_ids;
 	uint32 *order;
 	Buffers buffers;
-	size_t capacity, n_batches, even, row = 0;
+	size_t capacity, n_batches, even;
+	float *row;
 
 	if (n == 0)
 		return;
 	/* Batches of about the same size: a small one at the end would be slow. */
-	n_batches = (e->n_ids + lepton_batch_tokens - 1) / lepton_batch_tokens;
-	even = n_batches == 0 ? 0 : (e->n_ids + n_batches - 1) / n_batches;
+	n_batches = (n_ids + lepton_batch_tokens - 1) / lepton_batch_tokens;
+	even = n_batches == 0 ? 0 : (n_ids + n_batches - 1) / n_batches;
 	order = palloc(n * sizeof(uint32));
 	for (uint32 i = 0; i < n; i++)
-		order[i] = i;
+		order[i] = e->old_sequences + i;
 	qsort_arg(order, n, sizeof(uint32), compare_length, e->sequences);
-	capacity = Min(Max(e->sequences[order[0]].n, (size_t) lepton_batch_tokens), e->n_ids);
+	capacity = Min(Max(e->sequences[order[0]].n, (size_t) lepton_batch_tokens), n_ids);
 	buffers.ids = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
 	buffers.types = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
 	buffers.starts = palloc((n + 1) * sizeof(uint32));
 	buffers.picks = palloc_extended(Max(e->n_picks, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	e->out = palloc_extended(mul_size(mul_size(Max(e->n_rows, 1), e->width), sizeof(float)),
-							 MCXT_ALLOC_HUGE);
+	row = MemoryContextAllocHuge(
+		w->pools, mul_size(mul_size(Max(e->n_rows - e->old_rows, 1), e->width), sizeof(float)));
 	for (uint32 first = 0, end; first < n; first = end)
 	{
 		size_t tokens = e->sequences[order[first]].n;
@@ -465,7 +503,7 @@ func_window_rows(const FuncWindow *w, int engine, uint32 sequence, size_t *n_row
 	const Sequence *s = &e->sequences[sequence];
 
 	*n_rows = s->n_rows;
-	return s->is_bad ? NULL : e->out + s->row * e->width;
+	return s->is_bad ? NULL : s->rows;
 }
 
 /* The row of a sequence */
@@ -474,7 +512,7 @@ func_window_row(const FuncWindow *w, const StoreModel *m, int engine, uint32 seq
 {
 	const Engine *e = &w->engines[engine];
 	const Sequence *s = &e->sequences[sequence];
-	const float *row = e->out + s->row * e->width;
+	const float *row = s->rows;
 	const StoreHead *head = m->head;
 	float *logits;
 

@@ -8,6 +8,8 @@
  *		func_window_run(w);
  *		func_window_row(w, m, engine, sequence)			-- any number of times
  *
+ * Sequences and their rows stay for later windows while they take less than half of work_mem.
+ *
  * Two models that share a graph (a head and its base) are one engine: their texts are
  * tokenized and run once.
  */
@@ -31,7 +33,7 @@ typedef struct FuncWindow FuncWindow;
 
 /* Everything lives in a child of context. */
 FuncWindow *func_window_create(MemoryContext context);
-/* Forget the texts, not the engines. */
+/* Forget the texts, not the engines, nor always the sequences. */
 void func_window_reset(FuncWindow *w);
 /* Forget the engines too; models may be closed after this. */
 void func_window_forget(FuncWindow *w);
