@@ -80,6 +80,22 @@ is_sparse(const LepGraph *graph, uint32_t slot)
 	return false;
 }
 
+/* Read a slot that stays as it is. */
+static LepStatus
+read_vector(const LepSampleGraph *s, const LepSlot *slot, const LepTensor *const *tensors,
+			float *data)
+{
+	const LepPress *press = s->press;
+	LepArena room;
+	LepStatus status;
+
+	lep_arena_init(&room, press->allocator, 0);
+	status = lep_slot_read(slot, press->source, tensors, press->kernels, &room, data, press->stop,
+						   press->err);
+	lep_arena_free(&room);
+	return status;
+}
+
 /* Load the vectors and bind the graph; linears and tables stay without data. */
 static LepStatus
 bind(LepSampleGraph *s)
@@ -107,7 +123,7 @@ bind(LepSampleGraph *s)
 		if (data == NULL)
 			return lep_press_no_memory(press);
 		status = slot->store == LEP_STORE_VECTOR
-					 ? lep_slot_read(slot, press->source, tensors, data, press->stop, press->err)
+					 ? read_vector(s, slot, tensors, data)
 					 : lep_slot_pack(slot, press->source, tensors, press->kernels, s->arena, data,
 									 press->stop, press->err);
 		if (status != LEP_OK)
@@ -391,8 +407,8 @@ lep_sample_weights(const LepSampleGraph *s, uint32_t slot, float *w)
 
 	if (status != LEP_OK)
 		return status;
-	return lep_slot_read(&s->graph->slots[slot], press->source, tensors, w, press->stop,
-						 press->err);
+	return lep_slot_read(&s->graph->slots[slot], press->source, tensors, press->kernels, s->arena,
+						 w, press->stop, press->err);
 }
 
 /* Data of an operator's vector, NULL when it has none. */

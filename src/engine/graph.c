@@ -76,8 +76,8 @@ lep_graph_add_buffer(LepGraph *graph, uint64_t width, LepRows rows)
 static bool
 same_slot(const LepSlot *a, const LepSlot *b)
 {
-	if (a->store != b->store || a->n_parts != b->n_parts || a->rows != b->rows ||
-		a->cols != b->cols)
+	if (a->store != b->store || a->projected != b->projected || a->eps != b->eps ||
+		a->n_parts != b->n_parts || a->rows != b->rows || a->cols != b->cols)
 		return false;
 	for (uint32_t i = 0; i < a->n_parts; i++)
 	{
@@ -105,6 +105,42 @@ lep_graph_add_slot(LepGraph *graph, const LepSlot *slot)
 		return LEP_NO_SLOT;
 	graph->slots[graph->n_slots] = *slot;
 	return graph->n_slots++;
+}
+
+/* Are two relations the same table? */
+static bool
+same_relation(const LepRelation *a, const LepRelation *b)
+{
+	return a->kind == b->kind && a->width == b->width && a->theta == b->theta &&
+		   a->factor == b->factor && a->n_buckets == b->n_buckets && a->max == b->max &&
+		   a->span == b->span &&
+		   (a->name == NULL || b->name == NULL ? a->name == b->name
+											   : strcmp(a->name, b->name) == 0);
+}
+
+/* Append a relation unless there is the same. */
+uint32_t
+lep_graph_add_relation(LepGraph *graph, const LepRelation *relation)
+{
+	LepRelation *added;
+
+	for (uint32_t i = 0; i < graph->n_relations; i++)
+	{
+		if (same_relation(&graph->relations[i], relation))
+			return i + 1;
+	}
+	if (!grow(graph->arena, (void **) &graph->relations, graph->n_relations, &graph->max_relations,
+			  sizeof(LepRelation)))
+		return 0;
+	added = &graph->relations[graph->n_relations];
+	*added = *relation;
+	if (relation->name != NULL)
+	{
+		added->name = lep_graph_text(graph, "%s", relation->name);
+		if (added->name == NULL)
+			return 0;
+	}
+	return ++graph->n_relations;
 }
 
 /* Recount makers and uses of all buffers. */
@@ -198,6 +234,13 @@ lep_op_row_wise(const LepOp *op)
 {
 	return op->kind != LEP_OP_ATTENTION && op->kind != LEP_OP_POOL && op->kind != LEP_OP_PICK &&
 		   op->kind != LEP_OP_SPARSE;
+}
+
+/* Does an attention compute scores of q and k alone, over all tokens? */
+bool
+lep_op_plain(const LepOp *op)
+{
+	return op->local == 0 && op->turn == 0 && op->bias == 0 && op->place == 0;
 }
 
 /* Count the slots. */

@@ -23,6 +23,7 @@ typedef enum LepOpKind
 	LEP_OP_ADD,		  /* row-wise; usually fused into a linear as its residual */
 	LEP_OP_NORM,	  /* row-wise */
 	LEP_OP_ACTIVATE,  /* row-wise; usually fused into a linear */
+	LEP_OP_GATE,	  /* row-wise: an activation times another input */
 	LEP_OP_POOL,	  /* sequence -> one row */
 	LEP_OP_NORMALIZE, /* row-wise: to unit length */
 	LEP_OP_CUT,		  /* row-wise: the first columns */
@@ -34,7 +35,7 @@ typedef enum LepOpKind
 typedef enum LepStore
 {
 	LEP_STORE_TABLE,  /* rows as the file has them (f32, f16, bf16), for look-up */
-	LEP_STORE_VECTOR, /* f32 */
+	LEP_STORE_VECTOR, /* f32, as the kernels read it */
 	LEP_STORE_LINEAR  /* packed by the kernels */
 } LepStore;
 

@@ -55,40 +55,59 @@ hash_name(const char *name)
 	return hash;
 }
 
-/* Append a slot of one tensor called name and suffix. */
-static uint32_t
-add_weight(LepBuilder *b, LepStore store, uint64_t rows, uint64_t cols, const char *name,
-		   const char *suffix)
+/* Append a slot. */
+uint32_t
+lep_build_slot(LepBuilder *b, const LepSlot *slot)
 {
-	LepSlot slot;
 	uint32_t number;
 
 	if (b->status != LEP_OK)
 		return LEP_NO_SLOT;
-	memset(&slot, 0, sizeof(slot));
-	slot.store = store;
-	slot.rows = rows;
-	slot.cols = cols;
-	slot.n_parts = 1;
-	slot.parts[0].module = b->module;
-	slot.parts[0].rows = rows;
-	slot.parts[0].tensor = lep_graph_text(b->graph, "%s%s", name, suffix);
-	if (slot.parts[0].tensor == NULL)
-	{
-		fail_no_memory(b);
-		return LEP_NO_SLOT;
-	}
-	slot.parts[0].hash = hash_name(slot.parts[0].tensor);
-	number = lep_graph_add_slot(b->graph, &slot);
+	number = lep_graph_add_slot(b->graph, slot);
 	if (number == LEP_NO_SLOT)
 		fail_no_memory(b);
 	return number;
 }
 
+/* Add a tensor to a slot's parts. */
+void
+lep_build_part(LepBuilder *b, LepSlot *slot, const char *tensor, uint64_t rows, uint64_t cols)
+{
+	LepPart *part = &slot->parts[slot->n_parts++];
+
+	if (b->status != LEP_OK)
+		return;
+	part->module = b->module;
+	part->rows = rows;
+	part->cols = cols;
+	part->tensor = lep_graph_text(b->graph, "%s", tensor);
+	if (part->tensor == NULL)
+		fail_no_memory(b);
+	else
+		part->hash = hash_name(part->tensor);
+}
+
+/* Append a slot of one tensor called name and suffix. */
+static uint32_t
+add_weight(LepBuilder *b, LepStore store, uint64_t rows, uint64_t cols, const char *name,
+		   const char *suffix)
+{
+	char tensor[2 * NAME_MAX_BYTES];
+	LepSlot slot;
+
+	memset(&slot, 0, sizeof(slot));
+	slot.store = store;
+	slot.rows = rows;
+	slot.cols = cols;
+	snprintf(tensor, sizeof(tensor), "%s%s", name, suffix);
+	lep_build_part(b, &slot, tensor, rows, store == LEP_STORE_VECTOR ? 0 : cols);
+	return lep_build_slot(b, &slot);
+}
+
 /* Append an operator with its output of width; NULL after an error. */
-static LepOp *
-add_op(LepBuilder *b, LepOpKind kind, const char *name, const LepBuf *in, uint32_t n_in,
-	   uint64_t width, LepRows rows)
+LepOp *
+lep_build_op(LepBuilder *b, LepOpKind kind, const char *name, const LepBuf *in, uint32_t n_in,
+			 uint64_t width, LepRows rows)
 {
 	LepOp *op;
 	LepBuf out;
@@ -116,8 +135,8 @@ add_op(LepBuilder *b, LepOpKind kind, const char *name, const LepBuf *in, uint32
 }
 
 /* Width of a buffer, 0 for one that an error left out. */
-static uint32_t
-width_of(const LepBuilder *b, LepBuf x)
+uint32_t
+lep_build_width(const LepBuilder *b, LepBuf x)
 {
 	return x < b->graph->n_buffers ? b->graph->buffers[x].width : 0;
 }
@@ -133,7 +152,7 @@ rows_of(const LepBuilder *b, LepBuf x)
 LepBuf
 lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d)
 {
-	LepOp *op = add_op(b, LEP_OP_EMBED, tables->word, NULL, 0, d, LEP_ROWS_TOKENS);
+	LepOp *op = lep_build_op(b, LEP_OP_EMBED, tables->word, NULL, 0, d, LEP_ROWS_TOKENS);
 	LepGraph *graph = b->graph;
 	uint32_t max_len = UINT32_MAX;
 
@@ -175,12 +194,12 @@ lep_build_linear(LepBuilder *b, LepBuf x, uint32_t d_out, bool bias, const char 
 	va_start(args, name);
 	vsnprintf(text, sizeof(text), name, args);
 	va_end(args);
-	op = add_op(b, LEP_OP_LINEAR, text, &x, 1, d_out, rows_of(b, x));
+	op = lep_build_op(b, LEP_OP_LINEAR, text, &x, 1, d_out, rows_of(b, x));
 	if (op == NULL)
 		return LEP_NO_BUF;
 	op->act = LEP_ACT_NONE;
 	op->n_slots = 2;
-	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), text, ".weight");
+	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, lep_build_width(b, x), text, ".weight");
 	if (bias)
 		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, text, ".bias");
 	return op->out;
@@ -190,43 +209,33 @@ lep_build_linear(LepBuilder *b, LepBuf x, uint32_t d_out, bool bias, const char 
 LepBuf
 lep_build_linear_of(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight, const char *bias)
 {
-	LepOp *op = add_op(b, LEP_OP_LINEAR, weight, &x, 1, d_out, rows_of(b, x));
+	LepOp *op = lep_build_op(b, LEP_OP_LINEAR, weight, &x, 1, d_out, rows_of(b, x));
 
 	if (op == NULL)
 		return LEP_NO_BUF;
 	op->act = LEP_ACT_NONE;
 	op->n_slots = 2;
-	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), weight, "");
+	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, lep_build_width(b, x), weight, "");
 	if (bias != NULL)
 		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, bias, "");
 	return op->out;
 }
 
-/* Attend within each text. */
-LepBuf
-lep_build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads, float scale,
-					const char *name, ...)
+/* Append a norm. */
+static LepBuf
+build_norm(LepBuilder *b, LepBuf x, LepNormKind kind, float eps, const char *name)
 {
-	const LepBuf in[3] = {q, k, v};
-	uint32_t width = width_of(b, q);
-	char text[NAME_MAX_BYTES];
-	va_list args;
-	LepOp *op;
+	uint32_t width = lep_build_width(b, x);
+	LepOp *op = lep_build_op(b, LEP_OP_NORM, name, &x, 1, width, rows_of(b, x));
 
-	va_start(args, name);
-	vsnprintf(text, sizeof(text), name, args);
-	va_end(args);
-	op = add_op(b, LEP_OP_ATTENTION, text, in, 3, width, LEP_ROWS_TOKENS);
 	if (op == NULL)
 		return LEP_NO_BUF;
-	if (n_heads == 0 || width % n_heads != 0 || width_of(b, k) != width || width_of(b, v) != width)
-	{
-		lep_build_refuse(b, LEP_BAD_FILE, "%u columns cannot be shared by %u attention heads",
-						 width, n_heads);
-		return LEP_NO_BUF;
-	}
-	op->n_heads = n_heads;
-	op->scale = scale;
+	op->eps = eps;
+	op->rms = kind == LEP_NORM_RMS;
+	op->n_slots = 2;
+	op->slots[0] = add_weight(b, LEP_STORE_VECTOR, width, 1, name, ".weight");
+	if (kind == LEP_NORM_WITH_BIAS)
+		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, width, 1, name, ".bias");
 	return op->out;
 }
 
@@ -236,19 +245,24 @@ lep_build_norm(LepBuilder *b, LepBuf x, float eps, const char *name, ...)
 {
 	char text[NAME_MAX_BYTES];
 	va_list args;
-	LepOp *op;
 
 	va_start(args, name);
 	vsnprintf(text, sizeof(text), name, args);
 	va_end(args);
-	op = add_op(b, LEP_OP_NORM, text, &x, 1, width_of(b, x), rows_of(b, x));
-	if (op == NULL)
-		return LEP_NO_BUF;
-	op->eps = eps;
-	op->n_slots = 2;
-	op->slots[0] = add_weight(b, LEP_STORE_VECTOR, width_of(b, x), 1, text, ".weight");
-	op->slots[1] = add_weight(b, LEP_STORE_VECTOR, width_of(b, x), 1, text, ".bias");
-	return op->out;
+	return build_norm(b, x, LEP_NORM_WITH_BIAS, eps, text);
+}
+
+/* Normalise each row in some way. */
+LepBuf
+lep_build_norm_of(LepBuilder *b, LepBuf x, LepNormKind kind, float eps, const char *name, ...)
+{
+	char text[NAME_MAX_BYTES];
+	va_list args;
+
+	va_start(args, name);
+	vsnprintf(text, sizeof(text), name, args);
+	va_end(args);
+	return build_norm(b, x, kind, eps, text);
 }
 
 /* Add two buffers. */
@@ -256,14 +270,15 @@ LepBuf
 lep_build_add(LepBuilder *b, LepBuf x, LepBuf y)
 {
 	const LepBuf in[2] = {x, y};
-	LepOp *op = add_op(b, LEP_OP_ADD, "residual", in, 2, width_of(b, x), rows_of(b, x));
+	LepOp *op =
+		lep_build_op(b, LEP_OP_ADD, "residual", in, 2, lep_build_width(b, x), rows_of(b, x));
 
 	if (op == NULL)
 		return LEP_NO_BUF;
-	if (width_of(b, x) != width_of(b, y) || rows_of(b, x) != rows_of(b, y))
+	if (lep_build_width(b, x) != lep_build_width(b, y) || rows_of(b, x) != rows_of(b, y))
 	{
-		lep_build_refuse(b, LEP_BAD_FILE, "cannot add rows of %u and %u columns", width_of(b, x),
-						 width_of(b, y));
+		lep_build_refuse(b, LEP_BAD_FILE, "cannot add rows of %u and %u columns",
+						 lep_build_width(b, x), lep_build_width(b, y));
 		return LEP_NO_BUF;
 	}
 	return op->out;
@@ -273,10 +288,33 @@ lep_build_add(LepBuilder *b, LepBuf x, LepBuf y)
 LepBuf
 lep_build_activate(LepBuilder *b, LepBuf x, LepAct act)
 {
-	LepOp *op = add_op(b, LEP_OP_ACTIVATE, "activation", &x, 1, width_of(b, x), rows_of(b, x));
+	LepOp *op =
+		lep_build_op(b, LEP_OP_ACTIVATE, "activation", &x, 1, lep_build_width(b, x), rows_of(b, x));
 
 	if (op == NULL)
 		return LEP_NO_BUF;
+	op->act = act;
+	return op->out;
+}
+
+/* Multiply an activation by another input. */
+LepBuf
+lep_build_gate(LepBuilder *b, LepBuf x, LepBuf y, LepAct act)
+{
+	const LepBuf in[2] = {x, y};
+	uint32_t width = x == y ? lep_build_width(b, x) / 2 : lep_build_width(b, x);
+	LepOp *op = lep_build_op(b, LEP_OP_GATE, "gate", in, 2, width, rows_of(b, x));
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (x == y ? lep_build_width(b, x) % 2 != 0
+			   : lep_build_width(b, y) != width || rows_of(b, x) != rows_of(b, y))
+	{
+		lep_build_refuse(b, LEP_BAD_FILE, "cannot multiply rows of %u and %u columns",
+						 lep_build_width(b, x), lep_build_width(b, y));
+		return LEP_NO_BUF;
+	}
+	op->in[1].col = x == y ? width : 0;
 	op->act = act;
 	return op->out;
 }
@@ -285,8 +323,8 @@ lep_build_activate(LepBuilder *b, LepBuf x, LepAct act)
 LepBuf
 lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes, uint32_t skip)
 {
-	uint64_t width = (uint64_t) width_of(b, x) * n_modes;
-	LepOp *op = add_op(b, LEP_OP_POOL, "pool", &x, 1, width, LEP_ROWS_TEXTS);
+	uint64_t width = (uint64_t) lep_build_width(b, x) * n_modes;
+	LepOp *op = lep_build_op(b, LEP_OP_POOL, "pool", &x, 1, width, LEP_ROWS_TEXTS);
 
 	if (op == NULL)
 		return LEP_NO_BUF;
@@ -305,7 +343,7 @@ lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes, 
 LepBuf
 lep_build_pick(LepBuilder *b, LepBuf x)
 {
-	LepOp *op = add_op(b, LEP_OP_PICK, "pick", &x, 1, width_of(b, x), LEP_ROWS_PICKS);
+	LepOp *op = lep_build_op(b, LEP_OP_PICK, "pick", &x, 1, lep_build_width(b, x), LEP_ROWS_PICKS);
 
 	return op == NULL ? LEP_NO_BUF : op->out;
 }
@@ -315,12 +353,12 @@ LepBuf
 lep_build_sparse(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight, const char *bias,
 				 LepSparse sparse, uint32_t n_logs)
 {
-	LepOp *op = add_op(b, LEP_OP_SPARSE, weight, &x, 1, d_out, LEP_ROWS_TEXTS);
+	LepOp *op = lep_build_op(b, LEP_OP_SPARSE, weight, &x, 1, d_out, LEP_ROWS_TEXTS);
 
 	if (op == NULL)
 		return LEP_NO_BUF;
 	op->n_slots = 2;
-	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, width_of(b, x), weight, "");
+	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, lep_build_width(b, x), weight, "");
 	op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, bias, "");
 	op->sparse = sparse;
 	op->n_logs = n_logs;
@@ -331,7 +369,8 @@ lep_build_sparse(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight, co
 LepBuf
 lep_build_normalize(LepBuilder *b, LepBuf x)
 {
-	LepOp *op = add_op(b, LEP_OP_NORMALIZE, "normalize", &x, 1, width_of(b, x), rows_of(b, x));
+	LepOp *op =
+		lep_build_op(b, LEP_OP_NORMALIZE, "normalize", &x, 1, lep_build_width(b, x), rows_of(b, x));
 
 	return op == NULL ? LEP_NO_BUF : op->out;
 }
@@ -340,13 +379,13 @@ lep_build_normalize(LepBuilder *b, LepBuf x)
 LepBuf
 lep_build_cut(LepBuilder *b, LepBuf x, uint32_t d)
 {
-	LepOp *op = add_op(b, LEP_OP_CUT, "cut", &x, 1, d, rows_of(b, x));
+	LepOp *op = lep_build_op(b, LEP_OP_CUT, "cut", &x, 1, d, rows_of(b, x));
 
 	if (op == NULL)
 		return LEP_NO_BUF;
-	if (d > width_of(b, x))
+	if (d > lep_build_width(b, x))
 	{
-		lep_build_refuse(b, LEP_BAD_FILE, "cannot keep %u of %u columns", d, width_of(b, x));
+		lep_build_refuse(b, LEP_BAD_FILE, "cannot keep %u of %u columns", d, lep_build_width(b, x));
 		return LEP_NO_BUF;
 	}
 	return op->out;
@@ -375,9 +414,9 @@ build_modules(LepBuilder *b, const LepDesc *desc)
 	{
 		const LepModule *module = &desc->modules[i];
 
-		if (module->d_in != width_of(b, x))
+		if (module->d_in != lep_build_width(b, x))
 			lep_build_refuse(b, LEP_BAD_FILE, "module %u expects rows of %u columns, found %u", i,
-							 module->d_in, width_of(b, x));
+							 module->d_in, lep_build_width(b, x));
 		b->module = (int32_t) i;
 		switch ((LepModuleKind) module->kind)
 		{
@@ -398,12 +437,12 @@ build_modules(LepBuilder *b, const LepDesc *desc)
 				lep_build_refuse(b, LEP_UNSUPPORTED, "module %u has unknown kind %u", i,
 								 module->kind);
 		}
-		if (b->status == LEP_OK && width_of(b, x) != module->d_out)
+		if (b->status == LEP_OK && lep_build_width(b, x) != module->d_out)
 			lep_build_refuse(b, LEP_BAD_FILE, "module %u gives rows of %u columns, expected %u", i,
-							 width_of(b, x), module->d_out);
+							 lep_build_width(b, x), module->d_out);
 	}
 	b->module = -1;
-	if (b->status == LEP_OK && lep_desc_width(desc) < width_of(b, x))
+	if (b->status == LEP_OK && lep_desc_width(desc) < lep_build_width(b, x))
 		lep_build_cut(b, x, lep_desc_width(desc));
 }
 
@@ -421,9 +460,9 @@ check_output(LepBuilder *b, const LepDesc *desc)
 	if (b->graph->n_ops == 0 || b->graph->ops[b->graph->n_ops - 1].out != out ||
 		rows_of(b, out) != rows[desc->task])
 		return lep_build_refuse(b, LEP_UNSUPPORTED, "the model does not give the rows of its task");
-	if (width_of(b, out) != lep_desc_width(desc))
+	if (lep_build_width(b, out) != lep_desc_width(desc))
 		return lep_build_refuse(b, LEP_BAD_FILE, "the model gives rows of %u columns, expected %u",
-								width_of(b, out), lep_desc_width(desc));
+								lep_build_width(b, out), lep_desc_width(desc));
 	return LEP_OK;
 }
 

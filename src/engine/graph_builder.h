@@ -53,12 +53,63 @@ LepBuf lep_build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t
 						   float scale, const char *name, ...)
 	__attribute__((format(printf, 7, 8)));
 
+/*
+ * What a score gets besides scale * q . k, see LepAttention.  All zero: nothing.  Names are whole
+ * names of tensors.
+ */
+typedef struct LepRelations
+{
+	uint32_t local; /* tokens see those at a distance below it; 0: all */
+
+	/*
+	 * Rotary positions: pair i of d_head / 2 turns by position * theta^(-2 i / d_head) / factor.
+	 * theta 0: none.
+	 */
+	float theta, factor;
+
+	/* A bias [n_buckets, n_heads] by T5's buckets of distance (arXiv:1910.10683); NULL: none. */
+	const char *bias;
+	uint32_t n_buckets, bias_max; /* bias_max: from here on distances share a bucket */
+
+	/*
+	 * Disentangled attention: table [2 * span, hidden] of relative positions, through a norm (NULL: none) and a
+	 * linear for keys, queries, or both, gives the places.  n_log > 0: distances from n_log / 2 on
+	 * share places by the logarithm, up to place_max.  NULL table: none.
+	 */
+	const char *table;
+	const char *norm_weight, *norm_bias;
+	float norm_eps;
+	const char *key_weight, *key_bias, *query_weight, *query_bias;
+	uint32_t span, n_log, place_max;
+} LepRelations;
+
+/*
+ * The same with relations.  Where q, k and v are one buffer it holds them side by side, [tokens, 3 * n_heads * d_head].
+ */
+LepBuf lep_build_attention_with(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads,
+								float scale, const LepRelations *relations, const char *name, ...)
+	__attribute__((format(printf, 8, 9)));
+
 /* Layer norm with weight and bias. */
 LepBuf lep_build_norm(LepBuilder *b, LepBuf x, float eps, const char *name, ...)
 	__attribute__((format(printf, 4, 5)));
 
+typedef enum LepNormKind
+{
+	LEP_NORM_WITH_BIAS,
+	LEP_NORM_WITHOUT_BIAS,
+	LEP_NORM_RMS /* by the root mean square, without bias */
+} LepNormKind;
+
+/* A norm of some kind. */
+LepBuf lep_build_norm_of(LepBuilder *b, LepBuf x, LepNormKind kind, float eps, const char *name,
+						 ...) __attribute__((format(printf, 5, 6)));
+
 LepBuf lep_build_add(LepBuilder *b, LepBuf x, LepBuf y);
 LepBuf lep_build_activate(LepBuilder *b, LepBuf x, LepAct act);
+
+/* [rows, width] = act(x) * y; where x and y are one buffer it holds them side by side. */
+LepBuf lep_build_gate(LepBuilder *b, LepBuf x, LepBuf y, LepAct act);
 
 /*
  * [texts, n_modes * width] = each text's rows pooled in n_modes modes of LepPool,

@@ -233,7 +233,9 @@ lep_run_norm(LepRun *run, const LepOp *op, const LepOp *next)
 	const float *beta = lep_run_weight(run, op, 1);
 	size_t share = lep_run_share(run, n_rows, 2 * NARROW_FLOPS * d, CALL_STEP);
 
-	if (narrow != NULL && (next->in[0].buf != op->out || next->in[0].col != 0))
+	if (beta == NULL)
+		beta = run->graph->zeroes;
+	if (op->rms || (narrow != NULL && (next->in[0].buf != op->out || next->in[0].col != 0)))
 		narrow = NULL;
 	for (size_t done = 0; done < n_rows; done += share)
 	{
@@ -241,7 +243,9 @@ lep_run_norm(LepRun *run, const LepOp *op, const LepOp *next)
 
 		if (lep_stopped(run->stop))
 			return LEP_CANCELLED;
-		if (narrow == NULL)
+		if (op->rms)
+			run->kernels->rms_norm(x + done * d, gamma, op->eps, out + done * d, rows, d);
+		else if (narrow == NULL)
 			run->kernels->norm(x + done * d, gamma, beta, op->eps, out + done * d, rows, d);
 		else
 			narrow->norm_rows(x + done * d, gamma, beta, op->eps, out + done * d, rows, d,

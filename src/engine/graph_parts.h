@@ -12,7 +12,8 @@
 
 #include "graph_builder.h"
 
-#define LEP_MAX_PARTS  3 /* tensors that one fused slot concatenates */
+#define LEP_MAX_JOINED 3 /* tensors that one fused slot concatenates */
+#define LEP_MAX_PARTS  5 /* tensors of a slot */
 #define LEP_MAX_INPUTS 3
 #define LEP_MAX_SLOTS  5 /* weights of one operator */
 #define LEP_NO_SLOT	   UINT32_MAX
@@ -23,18 +24,25 @@ typedef struct LepPart
 	int32_t module;		/* index of the module that holds it, -1: the transformer */
 	const char *tensor; /* name in the file */
 	uint64_t rows;
+	uint64_t cols; /* 0: the tensor has one dimension */
 	uint32_t hash; /* of the name, to find equal parts fast */
 } LepPart;
 
-/* One weight in the image: its parts' rows one below the other. */
+/*
+ * One weight in the image: its parts' rows one below the other.  A projected one is computed when the image is
+ * written: norm(part 0) * (part 1)^T + bias; weight and bias of the norm are parts 2 and 3
+ * when there are four or more, the bias is the last part when their number is odd.
+ */
 typedef struct LepSlot
 {
 	LepStore store;
+	bool projected;
+	float eps;			/* of a projected slot's norm */
 	LepScheme scheme;	/* how a compressed model stores it; F32 where nothing is said */
 	LepCompute compute; /* of a linear */
 	uint32_t n_parts;
 	LepPart parts[LEP_MAX_PARTS];
-	uint64_t rows, cols; /* vectors have one column */
+	uint64_t rows, cols; /* a vector has one column */
 	/* set by lep_pass_bind */
 	const void *data;
 	LepDtype dtype; /* of a table; of a linear that of the file, LEP_I8 for int8 and int4 */
@@ -82,13 +90,18 @@ typedef struct LepOp
 	LepArg in[LEP_MAX_INPUTS]; /* linear: x, residual; attention: q, k, v; add: x, y */
 	uint32_t n_in;
 	uint32_t out;
-	/* linear, sparse: weight, bias; norm: gamma, beta; embed: word, position, type, gamma, beta */
+	/*
+	 * linear, sparse: weight, bias; norm: gamma, beta; embed: word, position, type, gamma, beta;
+	 * attention: bias, place keys, place queries
+	 */
 	uint32_t slots[LEP_MAX_SLOTS];
 	uint32_t n_slots;
-	LepAct act;					  /* linear, activate */
+	LepAct act;					  /* linear, activate, gate */
 	float eps;					  /* norm, embed with norm */
+	bool rms;					  /* norm */
 	float scale;				  /* attention */
-	uint32_t n_heads;			  /* attention */
+	uint32_t n_heads, local;	  /* attention */
+	uint32_t turn, bias, place;	  /* attention: 1 + number of a relation, 0: none */
 	uint8_t modes[LEP_MAX_POOLS]; /* pool */
 	uint32_t n_modes, skip;		  /* pool */
 	uint32_t position_first;	  /* embed */
@@ -97,6 +110,27 @@ typedef struct LepOp
 	uint32_t n_logs;			  /* sparse */
 	bool dead;					  /* taken over by another operator */
 } LepOp;
+
+typedef enum LepRelationKind
+{
+	LEP_RELATION_TURN, /* cosines, then sines, [longest text, width] each */
+	LEP_RELATION_BIAS, /* [width heads, distances] */
+	LEP_RELATION_PLACE /* int32 [distances] */
+} LepRelationKind;
+
+/*
+ * A table that depends on positions or distances alone, made at the beginning of a run for its longest text of n
+ * tokens; distances are 1 - n .. n - 1.
+ */
+typedef struct LepRelation
+{
+	LepRelationKind kind;
+	uint32_t width;			 /* turn: pairs of a head; bias: heads */
+	float theta, factor;	 /* turn */
+	const char *name;		 /* bias: its tensor */
+	uint32_t n_buckets, max; /* bias; place: n_buckets of the logarithm, 0: none */
+	uint32_t span;			 /* place */
+} LepRelation;
 
 /*
  * Operators [first, end) that run together over one piece of rows after
@@ -122,6 +156,8 @@ struct LepGraph
 	uint32_t n_buffers, max_buffers;
 	LepSlot *slots;
 	uint32_t n_slots, max_slots;
+	LepRelation *relations;
+	uint32_t n_relations, max_relations;
 	/* limits on input, from the embedding */
 	uint32_t vocab, n_types, max_len;
 	/* set by lep_pass_memory */
@@ -130,7 +166,10 @@ struct LepGraph
 	size_t row_width[LEP_ROWS_COUNT]; /* floats per row kept for the batch */
 	size_t wide_rows, wide;			  /* rows and columns of a sparse operator's logits in work */
 	uint32_t max_head;				  /* widest attention head, 0: no attention */
-	uint64_t call_flops;			  /* set by lep_pass_bind: most work of one kernel call */
+	uint32_t max_places;			  /* of an attention */
+	/* set by lep_pass_bind */
+	uint64_t call_flops; /* most work of one kernel call */
+	const float *zeroes; /* as wide as the widest norm without bias; NULL: there is none */
 	bool bound;
 };
 
@@ -149,6 +188,8 @@ LepOp *lep_graph_add_op(LepGraph *graph, LepOpKind kind, const char *name);
 uint32_t lep_graph_add_buffer(LepGraph *graph, uint64_t width, LepRows rows);
 /* The slot made of the same parts, or a new one; LEP_NO_SLOT when out of memory. */
 uint32_t lep_graph_add_slot(LepGraph *graph, const LepSlot *slot);
+/* 1 + the number of the same relation, or of a new one; 0 when out of memory. */
+uint32_t lep_graph_add_relation(LepGraph *graph, const LepRelation *relation);
 /* Recount makers and uses of all buffers. */
 void lep_graph_index(LepGraph *graph);
 /* Drop dead operators and unused slots, number slots by first use. */
@@ -158,7 +199,21 @@ const char *lep_graph_text(LepGraph *graph, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* True when a row of the operator's output depends on the same rows of its inputs alone. */
 bool lep_op_row_wise(const LepOp *op);
+/* Does an attention compute scores of q and k alone, over all tokens? */
+bool lep_op_plain(const LepOp *op);
 LepStatus lep_graph_no_memory(LepError *err);
+
+/* graph_build.c, for the other files of builders */
+
+/* Append an operator with its output of width; NULL after an error. */
+LepOp *lep_build_op(LepBuilder *b, LepOpKind kind, const char *name, const LepBuf *in,
+					uint32_t n_in, uint64_t width, LepRows rows);
+/* Set a part of a slot to a tensor; cols 0 for one dimension. */
+void lep_build_part(LepBuilder *b, LepSlot *slot, const char *tensor, uint64_t rows, uint64_t cols);
+/* Append a slot; LEP_NO_SLOT after an error. */
+uint32_t lep_build_slot(LepBuilder *b, const LepSlot *slot);
+/* Width of a buffer, 0 for one that an error left out. */
+uint32_t lep_build_width(const LepBuilder *b, LepBuf x);
 
 /* Passes, in the order in which they run; each has its file. */
 LepStatus lep_pass_fuse(LepGraph *graph, LepError *err);
@@ -229,16 +284,24 @@ LepStatus lep_slot_resolve(const LepGraph *graph, uint32_t slot, const LepSource
 LepStatus lep_slot_pack(const LepSlot *slot, const LepSource *source,
 						const LepTensor *const *tensors, const LepKernels *kernels, LepArena *arena,
 						void *packed, const LepStop *stop, LepError *err);
-/* Read all of a slot's numbers into w[rows, cols]. */
+/*
+ * Read all of a slot's numbers into w[rows, cols]; a projected slot's are computed, with working memory from
+ * the arena.
+ */
 LepStatus lep_slot_read(const LepSlot *slot, const LepSource *source,
-						const LepTensor *const *tensors, float *w, const LepStop *stop,
-						LepError *err);
+						const LepTensor *const *tensors, const LepKernels *kernels, LepArena *arena,
+						float *w, const LepStop *stop, LepError *err);
+
+/* graph_relation.c */
+
+/* Floats of a relation's table for texts of at most n tokens; false on overflow. */
+bool lep_relation_floats(const LepRelation *relation, size_t n, size_t *floats);
 
 /* pass_memory.c: bytes of the arena's regions for one batch */
 typedef struct LepRegions
 {
 	size_t rows[LEP_ROWS_COUNT]; /* offsets of what is kept for the batch */
-	size_t local, positions, attention, narrow, wide;
+	size_t relations, local, positions, attention, narrow, wide;
 	size_t total; /* bytes */
 } LepRegions;
 

@@ -179,75 +179,6 @@ lep_run_share(const LepRun *run, size_t n, uint64_t flops, size_t step)
 	return share > 0 ? (size_t) share : 1;
 }
 
-/* out[text's tokens, heads * d_head] = attention on 16-bit floats; args is of f32 but for q, k and v. */
-static void
-attend_half(const LepRun *run, const LepOp *op, const LepAttention *args, size_t at)
-{
-	LepAttentionHalf half = {
-		.q = lep_run_halves(run, op->in[0]) + at,
-		.k = lep_run_halves(run, op->in[1]) + at,
-		.v = lep_run_halves(run, op->in[2]) + at,
-		.ldq = args->ldq,
-		.out = args->out,
-		.ldo = args->ldo,
-		.n_tokens = args->n_tokens,
-		.n_heads = args->n_heads,
-		.d_head = args->d_head,
-		.scale = args->scale,
-		.scratch = args->scratch,
-	};
-
-	run->kernels->attention_half(&half);
-}
-
-/* out[text's tokens, n_heads * d_head] = attention of each text of the group over itself */
-static LepStatus
-run_attention(LepRun *run, const LepOp *op)
-{
-	const LepArg to = {op->out, 0};
-	const uint32_t *starts = run->batch->starts;
-	size_t d_head = run->graph->buffers[op->out].width / op->n_heads;
-	size_t n_rows;
-	const float *q = lep_run_rows(run, op->in[0], &n_rows);
-	const float *k = lep_run_rows(run, op->in[1], &n_rows);
-	const float *v = lep_run_rows(run, op->in[2], &n_rows);
-	float *out = lep_run_rows(run, to, &n_rows);
-	LepAttention args;
-
-	memset(&args, 0, sizeof(args));
-	args.ldq = run->graph->buffers[op->in[0].buf].width;
-	args.ldo = run->graph->buffers[op->out].width;
-	args.d_head = d_head;
-	args.scale = op->scale;
-	args.scratch = run->attention;
-	for (size_t text = run->text; text < run->text + run->n_texts; text++)
-	{
-		size_t row = starts[text] - run->row;
-		uint64_t n = starts[text + 1] - starts[text];
-		size_t share = lep_run_share(run, op->n_heads, 4 * n * n * d_head, 1);
-
-		args.n_tokens = (size_t) n;
-		for (size_t head = 0; head < op->n_heads; head += args.n_heads)
-		{
-			size_t left = op->n_heads - head;
-			size_t at = row * args.ldq + head * d_head;
-
-			args.n_heads = left < share ? left : share;
-			args.q = q + at;
-			args.k = k + at;
-			args.v = v + at;
-			args.out = out + row * args.ldo + head * d_head;
-			if (lep_stopped(run->stop))
-				return LEP_CANCELLED;
-			if (run->graph->buffers[op->in[0].buf].half)
-				attend_half(run, op, &args, at);
-			else
-				run->kernels->attention(&args);
-		}
-	}
-	return LEP_OK;
-}
-
 /*
  * out[d] = one text's rows x[n, d] pooled in one mode, the first skip left out;
  * formulas of sentence-transformers' Pooling.
@@ -357,6 +288,28 @@ normalize(const LepKernels *kernels, const float *x, float *out, size_t n_rows, 
 	}
 }
 
+/* out[n_rows, d] = act(x[n_rows, d]) * y[n_rows, d], row by row */
+static LepStatus
+run_gate(LepRun *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	const LepBuffer *buffers = run->graph->buffers;
+	size_t d = buffers[op->out].width;
+	size_t n_rows;
+	const float *x = lep_run_rows(run, op->in[0], &n_rows);
+	const float *y = lep_run_rows(run, op->in[1], &n_rows);
+	float *out = lep_run_rows(run, to, &n_rows);
+
+	for (size_t row = 0; row < n_rows; row++)
+	{
+		if (row % STOP_ROWS == 0 && lep_stopped(run->stop))
+			return LEP_CANCELLED;
+		run->kernels->gate(x + row * buffers[op->in[0].buf].width,
+						   y + row * buffers[op->in[1].buf].width, out + row * d, d, op->act);
+	}
+	return LEP_OK;
+}
+
 /* Run an operator that is cheap for each row: add, activate, normalize, cut. */
 static LepStatus
 run_cheap(LepRun *run, const LepOp *op)
@@ -406,7 +359,7 @@ run_piece(LepRun *run, const LepStage *stage)
 				status = lep_run_linear(run, op);
 				break;
 			case LEP_OP_ATTENTION:
-				status = run_attention(run, op);
+				status = lep_run_attention(run, op);
 				break;
 			case LEP_OP_POOL:
 				status = run_pool(run, op);
@@ -419,6 +372,9 @@ run_piece(LepRun *run, const LepStage *stage)
 				break;
 			case LEP_OP_NORM:
 				status = lep_run_norm(run, op, i + 1 < stage->end ? op + 1 : NULL);
+				break;
+			case LEP_OP_GATE:
+				status = run_gate(run, op);
 				break;
 			case LEP_OP_ADD:
 			case LEP_OP_ACTIVATE:
@@ -582,6 +538,8 @@ lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, 
 	run.batch = batch;
 	for (int i = 0; i < LEP_ROWS_COUNT; i++)
 		run.rows[i] = (float *) ((char *) arena + regions.rows[i]);
+	run.relations = (float *) ((char *) arena + regions.relations);
+	run.max_len = max_len;
 	run.local = (float *) ((char *) arena + regions.local);
 	run.positions = (int32_t *) ((char *) arena + regions.positions);
 	run.attention = (char *) arena + regions.attention;
@@ -591,6 +549,7 @@ lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, 
 	run.tap = tap;
 	run.stop = stop;
 	run.err = err;
+	status = lep_run_relations(&run);
 	for (uint32_t i = 0; i < graph->n_stages && status == LEP_OK; i++)
 		status = graph->stages[i].sequences ? run_groups(&run, &graph->stages[i])
 											: run_panels(&run, &graph->stages[i]);

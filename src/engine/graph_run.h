@@ -15,6 +15,8 @@ typedef struct LepRun
 	const LepBatch *batch;
 	float *rows[LEP_ROWS_COUNT]; /* regions of the arena: what is kept for the batch */
 	float *local;
+	float *relations;	/* the tables of the graph's relations, one behind the other */
+	size_t max_len;		/* tokens of the batch's longest text */
 	int32_t *positions; /* [rows of a piece] */
 	void *attention;
 	void *narrow; /* a block of narrowed rows */
@@ -42,6 +44,18 @@ const void *lep_run_weight(const LepRun *run, const LepOp *op, uint32_t i);
 
 /* Rows (or heads) of one call, when each costs flops; n in all; a multiple of step when it is cut. */
 size_t lep_run_share(const LepRun *run, size_t n, uint64_t flops, size_t step);
+
+/* graph_relation.c */
+
+/* Make the tables of the graph's relations for the run's batch. */
+LepStatus lep_run_relations(const LepRun *run);
+/* Table number - 1 of them; NULL for number 0. */
+const float *lep_run_relation(const LepRun *run, uint32_t number);
+
+/* graph_attention.c */
+
+/* out[text's tokens, n_heads * d_head] = attention of each text of the group over itself. */
+LepStatus lep_run_attention(LepRun *run, const LepOp *op);
 
 /* graph_linear.c */
 

@@ -3,6 +3,8 @@
  * tensors, of which shape, in how many bytes of the image.
  */
 #define LEPTON_ENGINE_SOURCE
+#include <string.h>
+
 #include "graph_parts.h"
 
 /* Bytes of a table of rows; 0 on overflow. */
@@ -39,7 +41,9 @@ lep_slot_bytes(const LepSlot *slot, const LepKernels *kernels, LepDtype dtype)
 		case LEP_STORE_TABLE:
 			return table_bytes(slot, dtype);
 		case LEP_STORE_VECTOR:
-			return lep_mul(slot->rows, sizeof(float), &bytes) ? bytes : 0;
+			return lep_mul(slot->rows, slot->cols, &bytes) && lep_mul(bytes, sizeof(float), &bytes)
+					   ? bytes
+					   : 0;
 	}
 	return 0;
 }
@@ -61,7 +65,6 @@ lep_slot_resolve(const LepGraph *graph, uint32_t number, const LepSource *source
 				 const LepTensor *tensors[LEP_MAX_PARTS], LepDtype *dtype, LepError *err)
 {
 	const LepSlot *slot = &graph->slots[number];
-	uint32_t n_dims = slot->store == LEP_STORE_VECTOR ? 1 : 2;
 
 	for (uint32_t i = 0; i < slot->n_parts; i++)
 	{
@@ -77,13 +80,33 @@ lep_slot_resolve(const LepGraph *graph, uint32_t number, const LepSource *source
 							 source->view.desc->modules[part->module].path);
 			return LEP_MISSING;
 		}
-		status = lep_source_tensor(source, set, part->tensor, n_dims, part->rows, slot->cols,
-								   &tensors[i], err);
+		status = lep_source_tensor(source, set, part->tensor, part->cols > 0 ? 2 : 1, part->rows,
+								   part->cols, &tensors[i], err);
 		if (status != LEP_OK)
 			return status;
 	}
 	*dtype = image_dtype(slot, tensors[0]);
 	return LEP_OK;
+}
+
+/* Does a slot before this one, or a part of its before this, hold the same tensor? */
+static bool
+counted(const LepGraph *graph, uint32_t number, uint32_t part)
+{
+	const LepPart *p = &graph->slots[number].parts[part];
+
+	for (uint32_t i = 0; i <= number; i++)
+	{
+		const LepSlot *slot = &graph->slots[i];
+
+		for (uint32_t j = 0; j < (i < number ? slot->n_parts : part); j++)
+		{
+			if (slot->parts[j].hash == p->hash && slot->parts[j].module == p->module &&
+				strcmp(slot->parts[j].tensor, p->tensor) == 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Check that all slots' tensors are there; count parameters. */
@@ -102,7 +125,13 @@ lep_graph_check_source(const LepGraph *graph, const LepSource *source, uint64_t 
 		if (status != LEP_OK)
 			return status;
 		/* Both factors are below 2^24, slots below 2^16. */
-		n += graph->slots[i].rows * graph->slots[i].cols;
+		for (uint32_t j = 0; j < graph->slots[i].n_parts; j++)
+		{
+			const LepPart *part = &graph->slots[i].parts[j];
+
+			if (!counted(graph, i, j))
+				n += part->rows * (part->cols > 0 ? part->cols : 1);
+		}
 	}
 	*n_parameters = n;
 	return LEP_OK;

@@ -155,8 +155,8 @@ put_slot(Writer *writer, uint32_t number, uint64_t bytes)
 		status = slot->store == LEP_STORE_LINEAR
 					 ? lep_slot_pack(slot, writer->source, tensors, writer->kernels, &arena, packed,
 									 writer->stop, writer->err)
-					 : lep_slot_read(slot, writer->source, tensors, (float *) packed, writer->stop,
-									 writer->err);
+					 : lep_slot_read(slot, writer->source, tensors, writer->kernels, &arena,
+									 (float *) packed, writer->stop, writer->err);
 		for (uint64_t done = 0; done < bytes && status == LEP_OK; done += COPY_BYTES)
 			status = put(writer, packed + done,
 						 bytes - done < COPY_BYTES ? (size_t) (bytes - done) : COPY_BYTES);

@@ -3,7 +3,8 @@
  * kernels, in the numbers in which its slot computes.
  *
  * int8 weights go to the kernels as they are stored.  int4 weights, whose groups of inputs have
- * scales of their own, become int8 with one scale per output.
+ * scales of their own, become int8 with one scale per output.  What depends on weights alone, a
+ * table behind a linear, is computed here once and for all.
  */
 #define LEPTON_ENGINE_SOURCE
 #include <math.h>
@@ -11,7 +12,8 @@
 
 #include "graph_parts.h"
 
-#define READ_BYTES ((size_t) 1 << 20) /* read between two questions */
+#define READ_BYTES	  ((size_t) 1 << 20) /* read between two questions */
+#define PROJECT_FLOPS ((size_t) 1 << 21) /* multiplied between two questions */
 
 /* Report that a stop was asked for. */
 static LepStatus
@@ -41,29 +43,98 @@ read_all(const LepSource *source, const LepTensor *tensor, void *dst, const LepS
 	return LEP_OK;
 }
 
+/* Read n numbers of a tensor, rows of cols, into w. */
+static LepStatus
+read_numbers(const LepSource *source, const LepTensor *tensor, uint64_t n, uint64_t cols, float *w,
+			 const LepStop *stop, LepError *err)
+{
+	uint64_t step = READ_BYTES / sizeof(float);
+
+	/* Whole rows, where several fit. */
+	step -= cols < step ? step % cols : 0;
+	for (uint64_t done = 0; done < n; done += step)
+	{
+		uint64_t share = n - done < step ? n - done : step;
+		LepStatus status;
+
+		if (lep_stopped(stop))
+			return cancelled(err);
+		status = lep_source_read_f32(source, tensor, done, share, w + done, err);
+		if (status != LEP_OK)
+			return status;
+	}
+	return LEP_OK;
+}
+
+/* Read a part of a slot into new memory. */
+static LepStatus
+read_part(const LepSlot *slot, uint32_t i, const LepSource *source, const LepTensor *tensor,
+		  LepArena *arena, float **w, const LepStop *stop, LepError *err)
+{
+	const LepPart *part = &slot->parts[i];
+	uint64_t cols = part->cols > 0 ? part->cols : 1;
+
+	*w = lep_arena_array(arena, part->rows * cols, sizeof(float));
+	if (*w == NULL)
+		return lep_graph_no_memory(err);
+	return read_numbers(source, tensor, part->rows * cols, cols, *w, stop, err);
+}
+
+/* Compute a projected slot's numbers w[rows, cols]. */
+static LepStatus
+project(const LepSlot *slot, const LepSource *source, const LepTensor *const *tensors,
+		const LepKernels *kernels, LepArena *arena, float *w, const LepStop *stop, LepError *err)
+{
+	size_t d_in = slot->parts[0].cols, d_out = slot->cols;
+	size_t step = PROJECT_FLOPS / d_in / d_out + 1;
+	size_t packed_size = kernels->linear_packed_size(d_out, d_in);
+	void *packed = packed_size > 0 ? lep_arena_alloc(arena, packed_size) : NULL;
+	float *parts[LEP_MAX_PARTS];
+	LepStatus status = packed != NULL ? LEP_OK : lep_graph_no_memory(err);
+
+	for (uint32_t i = 0; i < slot->n_parts && status == LEP_OK; i++)
+		status = read_part(slot, i, source, tensors[i], arena, &parts[i], stop, err);
+	if (status != LEP_OK)
+		return status;
+	kernels->linear_pack(parts[1], d_out, d_in, packed);
+	for (size_t row = 0; row < slot->rows; row += step)
+	{
+		size_t n = slot->rows - row < step ? slot->rows - row : step;
+		float *x = parts[0] + row * d_in;
+		const LepLinear linear = {.x = x,
+								  .ldx = d_in,
+								  .w = packed,
+								  .bias = slot->n_parts % 2 != 0 ? parts[slot->n_parts - 1] : NULL,
+								  .out = w + row * d_out,
+								  .ldo = d_out,
+								  .n_rows = n,
+								  .d_out = d_out,
+								  .d_in = d_in};
+
+		if (lep_stopped(stop))
+			return cancelled(err);
+		if (slot->n_parts >= 4)
+			kernels->norm(x, parts[2], parts[3], slot->eps, x, n, d_in);
+		kernels->linear(&linear);
+	}
+	return LEP_OK;
+}
+
 /* Read all of a slot's numbers into w[rows, cols]. */
 LepStatus
 lep_slot_read(const LepSlot *slot, const LepSource *source, const LepTensor *const *tensors,
-			  float *w, const LepStop *stop, LepError *err)
+			  const LepKernels *kernels, LepArena *arena, float *w, const LepStop *stop,
+			  LepError *err)
 {
+	if (slot->projected)
+		return project(slot, source, tensors, kernels, arena, w, stop, err);
 	for (uint32_t i = 0; i < slot->n_parts; i++)
 	{
 		uint64_t n = slot->parts[i].rows * slot->cols;
-		uint64_t step = READ_BYTES / sizeof(float);
+		LepStatus status = read_numbers(source, tensors[i], n, slot->cols, w, stop, err);
 
-		/* Whole rows, where several fit. */
-		step -= slot->cols < step ? step % slot->cols : 0;
-		for (uint64_t done = 0; done < n; done += step)
-		{
-			uint64_t share = n - done < step ? n - done : step;
-			LepStatus status;
-
-			if (lep_stopped(stop))
-				return cancelled(err);
-			status = lep_source_read_f32(source, tensors[i], done, share, w + done, err);
-			if (status != LEP_OK)
-				return status;
-		}
+		if (status != LEP_OK)
+			return status;
 		w += n;
 	}
 	return LEP_OK;
@@ -199,7 +270,7 @@ lep_slot_pack(const LepSlot *slot, const LepSource *source, const LepTensor *con
 	w = lep_arena_array(arena, slot->rows * slot->cols, sizeof(float));
 	if (w == NULL)
 		return lep_graph_no_memory(err);
-	status = lep_slot_read(slot, source, tensors, w, stop, err);
+	status = lep_slot_read(slot, source, tensors, kernels, arena, w, stop, err);
 	if (status != LEP_OK)
 		return status;
 	weights.w = w;

@@ -35,6 +35,32 @@ right_dtype(const LepSlot *slot, LepDtype dtype)
 	return dtype == LEP_I8;
 }
 
+/* Make the zeroes that stand for a norm's bias. */
+static LepStatus
+make_zeroes(LepGraph *graph, LepError *err)
+{
+	size_t width = 0;
+	float *zeroes;
+
+	for (uint32_t i = 0; i < graph->n_ops; i++)
+	{
+		const LepOp *op = &graph->ops[i];
+
+		if (op->kind == LEP_OP_NORM && op->slots[1] == LEP_NO_SLOT &&
+			graph->buffers[op->out].width > width)
+			width = graph->buffers[op->out].width;
+	}
+	graph->zeroes = NULL;
+	if (width == 0)
+		return LEP_OK;
+	zeroes = lep_arena_array(graph->arena, width, sizeof(float));
+	if (zeroes == NULL)
+		return lep_graph_no_memory(err);
+	memset(zeroes, 0, width * sizeof(float));
+	graph->zeroes = zeroes;
+	return LEP_OK;
+}
+
 /* Point every slot at its weights. */
 LepStatus
 lep_pass_bind(LepGraph *graph, const LepKernels *kernels, const LepBinding *bindings, LepError *err)
@@ -65,5 +91,5 @@ lep_pass_bind(LepGraph *graph, const LepKernels *kernels, const LepBinding *bind
 	graph->kernels = kernels;
 	graph->call_flops = call_limits[limit].flops;
 	graph->bound = true;
-	return LEP_OK;
+	return make_zeroes(graph, err);
 }

@@ -18,15 +18,15 @@ last_part(const char *name)
 	return dot == NULL ? name : dot + 1;
 }
 
-/* Is every use of a buffer an attention's? */
+/* Is every use of a buffer an attention's or a gate's?  They read any columns. */
 static bool
-only_attended(const LepGraph *graph, uint32_t buf)
+only_columns(const LepGraph *graph, uint32_t buf)
 {
 	for (uint32_t i = 0; i < graph->n_ops; i++)
 	{
 		const LepOp *op = &graph->ops[i];
 
-		if (op->dead || op->kind == LEP_OP_ATTENTION)
+		if (op->dead || op->kind == LEP_OP_ATTENTION || op->kind == LEP_OP_GATE)
 			continue;
 		for (uint32_t j = 0; j < op->n_in; j++)
 		{
@@ -108,7 +108,7 @@ join_linears(LepGraph *graph, uint32_t first, uint32_t n, LepArg *moved, LepErro
 	return LEP_OK;
 }
 
-/* Merge the linears that feed one attention. */
+/* Merge the linears that feed one attention or one gate. */
 static LepStatus
 fuse_parallel(LepGraph *graph, LepError *err)
 {
@@ -128,10 +128,10 @@ fuse_parallel(LepGraph *graph, LepError *err)
 		uint32_t n = 1;
 		LepStatus status;
 
-		if (op->kind != LEP_OP_LINEAR || !parallel(op, op) || !only_attended(graph, op->out))
+		if (op->kind != LEP_OP_LINEAR || !parallel(op, op) || !only_columns(graph, op->out))
 			continue;
-		while (n < LEP_MAX_PARTS && i + n < graph->n_ops && parallel(op, &graph->ops[i + n]) &&
-			   only_attended(graph, graph->ops[i + n].out))
+		while (n < LEP_MAX_JOINED && i + n < graph->n_ops && parallel(op, &graph->ops[i + n]) &&
+			   only_columns(graph, graph->ops[i + n].out))
 			n++;
 		if (n == 1)
 			continue;
@@ -203,7 +203,7 @@ fuse_embed_norm(LepGraph *graph, LepOp *op, LepError *err)
 {
 	LepOp *next = only_reader(graph, op);
 
-	if (next == NULL || next->kind != LEP_OP_NORM)
+	if (next == NULL || next->kind != LEP_OP_NORM || next->rms || next->slots[1] == LEP_NO_SLOT)
 		return LEP_OK;
 	op->slots[3] = next->slots[0];
 	op->slots[4] = next->slots[1];

@@ -341,6 +341,9 @@ lep_pass_memory(LepGraph *graph, LepError *err)
 		out->offset = storage->offset;
 		if (op->kind == LEP_OP_ATTENTION && out->width / op->n_heads > graph->max_head)
 			graph->max_head = out->width / op->n_heads;
+		if (op->kind == LEP_OP_ATTENTION && op->place > 0 &&
+			2 * graph->relations[op->place - 1].span > graph->max_places)
+			graph->max_places = 2 * graph->relations[op->place - 1].span;
 		if (op->kind == LEP_OP_SPARSE)
 			choose_wide(graph, out->width);
 	}
@@ -388,6 +391,7 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 	size_t most_rows = 0;
 	size_t scratch = 0;
 	size_t narrow = 0;
+	size_t relations = 0;
 
 	memset(regions, 0, sizeof(*regions));
 	for (uint32_t i = 0; i < graph->n_stages; i++)
@@ -409,12 +413,20 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 		if (!widen_narrow(graph, stage, rows, &narrow))
 			return false;
 	}
+	for (uint32_t i = 0; i < graph->n_relations; i++)
+	{
+		size_t floats;
+
+		if (!lep_relation_floats(&graph->relations[i], max_len, &floats) ||
+			!lep_add(relations, floats, &relations))
+			return false;
+	}
 	if (graph->max_head > 0 && graph->kernels != NULL && max_len > 0)
 	{
 		size_t (*half)(size_t, size_t) = graph->kernels->attention_half_scratch;
 		size_t bytes = half != NULL ? half(max_len, graph->max_head) : 0;
 
-		scratch = graph->kernels->attention_scratch(max_len, graph->max_head, 0);
+		scratch = graph->kernels->attention_scratch(max_len, graph->max_head, graph->max_places);
 		if (scratch == 0 || (half != NULL && bytes == 0))
 			return false;
 		scratch = scratch > bytes ? scratch : bytes;
@@ -427,6 +439,7 @@ lep_graph_regions(const LepGraph *graph, size_t n_tokens, size_t n_texts, size_t
 	}
 	return add_region(graph->wide_rows, graph->wide, sizeof(float), &regions->wide,
 					  &regions->total) &&
+		   add_region(relations, 1, sizeof(float), &regions->relations, &regions->total) &&
 		   add_region(local, 1, sizeof(float), &regions->local, &regions->total) &&
 		   add_region(most_rows, 1, sizeof(int32_t), &regions->positions, &regions->total) &&
 		   add_region(scratch, 1, 1, &regions->attention, &regions->total) &&

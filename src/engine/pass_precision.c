@@ -61,14 +61,14 @@ lep_graph_choose_halves(LepGraph *graph)
 		graph->buffers[op->out].half =
 			lep_op_narrow(graph, op) != NULL && op->act == LEP_ACT_NONE && op->n_in == 1;
 	}
-	/* An attention reads three buffers of one kind; all other operators read f32. */
+	/* A plain attention reads three buffers of one kind; all other operators read f32. */
 	while (changed)
 	{
 		changed = false;
 		for (uint32_t i = 0; i < graph->n_ops; i++)
 		{
 			const LepOp *op = &graph->ops[i];
-			bool all = op->kind == LEP_OP_ATTENTION;
+			bool all = op->kind == LEP_OP_ATTENTION && lep_op_plain(op);
 
 			for (uint32_t j = 0; j < op->n_in; j++)
 				all = all && graph->buffers[op->in[j].buf].half;

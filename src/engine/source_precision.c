@@ -48,7 +48,8 @@ name_weight(Reading *r, const char *name, LepScheme scheme)
 	{
 		const LepSlot *slot = &r->graph->slots[i];
 
-		for (uint32_t j = 0; j < slot->n_parts; j++)
+		/* What is projected is read as it is stored. */
+		for (uint32_t j = 0; j < slot->n_parts && !slot->projected; j++)
 		{
 			if (slot->parts[j].module >= 0 || strcmp(slot->parts[j].tensor, name) != 0)
 				continue;
