@@ -233,7 +233,7 @@ bool
 lep_op_row_wise(const LepOp *op)
 {
 	return op->kind != LEP_OP_ATTENTION && op->kind != LEP_OP_POOL && op->kind != LEP_OP_PICK &&
-		   op->kind != LEP_OP_SPARSE;
+		   op->kind != LEP_OP_UNFOLD && op->kind != LEP_OP_SPARSE;
 }
 
 /* Does an attention compute scores of q and k alone, over all tokens? */

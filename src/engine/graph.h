@@ -28,6 +28,7 @@ typedef enum LepOpKind
 	LEP_OP_NORMALIZE, /* row-wise: to unit length */
 	LEP_OP_CUT,		  /* row-wise: the first columns */
 	LEP_OP_PICK,	  /* sequence -> the rows of the batch's picks */
+	LEP_OP_UNFOLD,	  /* sequence -> rows that hold the tokens around theirs */
 	LEP_OP_SPARSE	  /* sequence -> one row: weights of a linear's outputs, pooled as they come */
 } LepOpKind;
 

@@ -297,6 +297,38 @@ lep_build_activate(LepBuilder *b, LepBuf x, LepAct act)
 	return op->out;
 }
 
+/* Multiply the tokens around each one by a matrix. */
+LepBuf
+lep_build_convolution(LepBuilder *b, LepBuf x, uint32_t d_out, uint32_t n, const char *name)
+{
+	uint64_t width = (uint64_t) lep_build_width(b, x) * n;
+	LepSlot slot = {.store = LEP_STORE_LINEAR, .rows = d_out, .cols = width};
+	char weight[2 * NAME_MAX_BYTES];
+	LepOp *op = lep_build_op(b, LEP_OP_UNFOLD, name, &x, 1, width, LEP_ROWS_TOKENS);
+	LepBuf y;
+
+	if (op == NULL)
+		return LEP_NO_BUF;
+	if (n == 0 || rows_of(b, x) != LEP_ROWS_TOKENS || width > LEP_MAX_WIDTH)
+	{
+		lep_build_refuse(b, LEP_UNSUPPORTED, "a convolution over %u tokens is not supported", n);
+		return LEP_NO_BUF;
+	}
+	op->n_around = n;
+	y = op->out;
+	op = lep_build_op(b, LEP_OP_LINEAR, name, &y, 1, d_out, LEP_ROWS_TOKENS);
+	if (op == NULL)
+		return LEP_NO_BUF;
+	op->act = LEP_ACT_NONE;
+	op->n_slots = 2;
+	snprintf(weight, sizeof(weight), "%s.weight", name);
+	lep_build_part(b, &slot, weight, d_out, width);
+	slot.parts[0].depth = n;
+	op->slots[0] = lep_build_slot(b, &slot);
+	op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, name, ".bias");
+	return op->out;
+}
+
 /* Multiply an activation by another input. */
 LepBuf
 lep_build_gate(LepBuilder *b, LepBuf x, LepBuf y, LepAct act)
@@ -359,7 +391,8 @@ lep_build_sparse(LepBuilder *b, LepBuf x, uint32_t d_out, const char *weight, co
 		return LEP_NO_BUF;
 	op->n_slots = 2;
 	op->slots[0] = add_weight(b, LEP_STORE_LINEAR, d_out, lep_build_width(b, x), weight, "");
-	op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, bias, "");
+	if (bias != NULL)
+		op->slots[1] = add_weight(b, LEP_STORE_VECTOR, d_out, 1, bias, "");
 	op->sparse = sparse;
 	op->n_logs = n_logs;
 	return op->out;

@@ -47,10 +47,10 @@ add_bias(LepBuilder *b, LepOp *op, const LepRelations *r)
 							  .name = r->bias,
 							  .n_buckets = r->n_buckets,
 							  .max = r->bias_max};
-	LepSlot slot = {.store = LEP_STORE_VECTOR, .rows = r->n_buckets, .cols = op->n_heads};
+	LepSlot slot = {.store = LEP_STORE_VECTOR, .rows = r->n_rows, .cols = op->n_heads};
 
-	if (r->n_buckets < 4 || r->n_buckets % 4 != 0 || r->bias_max <= r->n_buckets / 4 ||
-		r->bias_max > DISTANCE_MAX)
+	if (r->n_rows < r->n_buckets || r->n_buckets < 4 || r->n_buckets % 4 != 0 ||
+		r->bias_max <= r->n_buckets / 4 || r->bias_max > DISTANCE_MAX)
 		lep_build_refuse(b, LEP_BAD_FILE, "%u buckets cannot divide distances up to %u",
 						 r->n_buckets, r->bias_max);
 	lep_build_part(b, &slot, r->bias, slot.rows, slot.cols);

@@ -67,9 +67,12 @@ typedef struct LepRelations
 	 */
 	float theta, factor;
 
-	/* A bias [n_buckets, n_heads] by T5's buckets of distance (arXiv:1910.10683); NULL: none. */
+	/*
+	 * A bias by T5's buckets of distance (arXiv:1910.10683), from a table [n_rows, n_heads] of at least n_buckets
+	 * rows; from bias_max on distances share a bucket.  NULL: none.
+	 */
 	const char *bias;
-	uint32_t n_buckets, bias_max; /* bias_max: from here on distances share a bucket */
+	uint32_t n_rows, n_buckets, bias_max;
 
 	/*
 	 * Disentangled attention: table [2 * span, hidden] of relative positions, through a norm (NULL: none) and a
@@ -107,6 +110,12 @@ LepBuf lep_build_norm_of(LepBuilder *b, LepBuf x, LepNormKind kind, float eps, c
 
 LepBuf lep_build_add(LepBuilder *b, LepBuf x, LepBuf y);
 LepBuf lep_build_activate(LepBuilder *b, LepBuf x, LepAct act);
+
+/*
+ * [tokens, d_out] = a convolution over each text's tokens, n of them at once, zeroes around the text:
+ * weight [d_out, width, n], bias [d_out]
+ */
+LepBuf lep_build_convolution(LepBuilder *b, LepBuf x, uint32_t d_out, uint32_t n, const char *name);
 
 /* [rows, width] = act(x) * y; where x and y are one buffer it holds them side by side. */
 LepBuf lep_build_gate(LepBuilder *b, LepBuf x, LepBuf y, LepAct act);

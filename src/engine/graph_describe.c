@@ -11,12 +11,19 @@ static const char *
 kind_name(LepOpKind kind)
 {
 	static const char *const names[] = {
-		[LEP_OP_EMBED] = "embed",		  [LEP_OP_LINEAR] = "linear",
-		[LEP_OP_ATTENTION] = "attention", [LEP_OP_ADD] = "add",
-		[LEP_OP_NORM] = "norm",			  [LEP_OP_ACTIVATE] = "activate",
-		[LEP_OP_GATE] = "gate",			  [LEP_OP_CUT] = "cut",
-		[LEP_OP_POOL] = "pool",			  [LEP_OP_NORMALIZE] = "normalize",
-		[LEP_OP_PICK] = "pick",			  [LEP_OP_SPARSE] = "sparse",
+		[LEP_OP_EMBED] = "embed",
+		[LEP_OP_LINEAR] = "linear",
+		[LEP_OP_ATTENTION] = "attention",
+		[LEP_OP_ADD] = "add",
+		[LEP_OP_NORM] = "norm",
+		[LEP_OP_ACTIVATE] = "activate",
+		[LEP_OP_UNFOLD] = "unfold",
+		[LEP_OP_GATE] = "gate",
+		[LEP_OP_CUT] = "cut",
+		[LEP_OP_POOL] = "pool",
+		[LEP_OP_NORMALIZE] = "normalize",
+		[LEP_OP_PICK] = "pick",
+		[LEP_OP_SPARSE] = "sparse",
 	};
 
 	return names[kind];

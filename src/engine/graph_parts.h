@@ -24,8 +24,9 @@ typedef struct LepPart
 	int32_t module;		/* index of the module that holds it, -1: the transformer */
 	const char *tensor; /* name in the file */
 	uint64_t rows;
-	uint64_t cols; /* 0: the tensor has one dimension */
-	uint32_t hash; /* of the name, to find equal parts fast */
+	uint64_t cols;	/* 0: the tensor has one dimension */
+	uint32_t depth; /* 0: the tensor has no third dimension; else its size, a part of cols */
+	uint32_t hash;	/* of the name, to find equal parts fast */
 } LepPart;
 
 /*
@@ -104,6 +105,7 @@ typedef struct LepOp
 	uint32_t turn, bias, place;	  /* attention: 1 + number of a relation, 0: none */
 	uint8_t modes[LEP_MAX_POOLS]; /* pool */
 	uint32_t n_modes, skip;		  /* pool */
+	uint32_t n_around;			  /* unfold: tokens of a row, an odd number */
 	uint32_t position_first;	  /* embed */
 	int32_t position_pad;		  /* embed: id of tokens that take no place; -1: there is none */
 	LepSparse sparse;			  /* sparse */

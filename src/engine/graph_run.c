@@ -310,6 +310,43 @@ run_gate(LepRun *run, const LepOp *op)
 	return LEP_OK;
 }
 
+/*
+ * out[n_rows, d * n] = the n tokens around each token of x[n_rows, d], column by column: [d, n]; zeroes beyond the text
+ */
+static LepStatus
+run_unfold(LepRun *run, const LepOp *op)
+{
+	const LepArg to = {op->out, 0};
+	const uint32_t *starts = run->batch->starts;
+	size_t ldx = run->graph->buffers[op->in[0].buf].width;
+	size_t width = run->graph->buffers[op->out].width;
+	size_t n = op->n_around, d = width / n;
+	size_t n_rows;
+	const float *x = lep_run_rows(run, op->in[0], &n_rows);
+	float *out = lep_run_rows(run, to, &n_rows);
+
+	for (size_t text = run->text; text < run->text + run->n_texts; text++)
+	{
+		size_t first = starts[text] - run->row, end = starts[text + 1] - run->row;
+
+		for (size_t t = first; t < end; t++, out += width)
+		{
+			if (lep_stopped(run->stop))
+				return LEP_CANCELLED;
+			for (size_t j = 0; j < n; j++)
+			{
+				/* Beyond the text's beginning this wraps around to a number that is no token's. */
+				size_t s = t + j - n / 2;
+				bool inside = s >= first && s < end;
+
+				for (size_t i = 0; i < d; i++)
+					out[i * n + j] = inside ? x[s * ldx + i] : 0.0f;
+			}
+		}
+	}
+	return LEP_OK;
+}
+
 /* Run an operator that is cheap for each row: add, activate, normalize, cut. */
 static LepStatus
 run_cheap(LepRun *run, const LepOp *op)
@@ -372,6 +409,9 @@ run_piece(LepRun *run, const LepStage *stage)
 				break;
 			case LEP_OP_NORM:
 				status = lep_run_norm(run, op, i + 1 < stage->end ? op + 1 : NULL);
+				break;
+			case LEP_OP_UNFOLD:
+				status = run_unfold(run, op);
 				break;
 			case LEP_OP_GATE:
 				status = run_gate(run, op);

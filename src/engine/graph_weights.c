@@ -80,8 +80,11 @@ lep_slot_resolve(const LepGraph *graph, uint32_t number, const LepSource *source
 							 source->view.desc->modules[part->module].path);
 			return LEP_MISSING;
 		}
-		status = lep_source_tensor(source, set, part->tensor, part->cols > 0 ? 2 : 1, part->rows,
-								   part->cols, &tensors[i], err);
+		const uint64_t dims[3] = {
+			part->rows, part->depth > 0 ? part->cols / part->depth : part->cols, part->depth};
+		status =
+			lep_source_tensor(source, set, part->tensor, 1 + (part->cols > 0) + (part->depth > 0),
+							  dims, &tensors[i], err);
 		if (status != LEP_OK)
 			return status;
 	}

@@ -72,11 +72,11 @@ LepStatus lep_source_task_graph(const LepSource *source, LepTask task, LepArena 
 /*
  * Find a tensor, for the transformer's with or without the source's prefix in front, under its
  * own or its older name (LayerNorm.gamma and beta), of names "a|b" the first that is there, and check its type and shape, for compressed
- * tensors those of LepStored (d1 is of the weight, not of what is stored); err names
- * the tensor, what was found and what was expected.  n_dims 1 or 2; d1 is ignored for 1.
+ * tensors those of LepStored (dims[n_dims] are the weight's, not those of what is stored, which has two where there are three); err
+ * names the tensor, what was found and what was expected.  n_dims is 1 to 3.
  */
 LepStatus lep_source_tensor(const LepSource *source, const LepTensorSet *set, const char *name,
-							uint32_t n_dims, uint64_t d0, uint64_t d1, const LepTensor **tensor,
+							uint32_t n_dims, const uint64_t *dims, const LepTensor **tensor,
 							LepError *err);
 
 /* Find a tensor as lep_source_tensor does, without a check; NULL when it is not there. */

@@ -150,12 +150,12 @@ right_type(const LepTensor *t, LepScheme scheme, const char **expected)
 /* Find a tensor and check its type and shape. */
 LepStatus
 lep_source_tensor(const LepSource *source, const LepTensorSet *set, const char *name,
-				  uint32_t n_dims, uint64_t d0, uint64_t d1, const LepTensor **tensor,
-				  LepError *err)
+				  uint32_t n_dims, const uint64_t *shape, const LepTensor **tensor, LepError *err)
 {
-	uint64_t dims[2] = {d0, d1};
+	uint64_t dims[3] = {shape[0], n_dims > 1 ? shape[1] : 0, n_dims > 2 ? shape[2] : 0};
+	bool same;
 	char found[LEP_MAX_DIMS * 22 + 8];
-	char expected[64];
+	char expected[80];
 	const LepTensor *t = lep_source_find(source, set, name);
 	const char *type;
 	const char *file;
@@ -165,10 +165,19 @@ lep_source_tensor(const LepSource *source, const LepTensorSet *set, const char *
 	if (t == NULL)
 		return missing(source, set, name, err);
 	scheme = lep_source_scheme(source, t);
+	/* What is compressed has two dimensions. */
+	if (n_dims == 3 && scheme != LEP_SCHEME_F32)
+	{
+		dims[1] *= dims[2];
+		n_dims = 2;
+	}
 	if (scheme == LEP_SCHEME_I4)
-		dims[1] = d1 / 2;
+		dims[1] /= 2;
+	same = t->n_dims == n_dims;
+	for (uint32_t i = 0; i < n_dims; i++)
+		same = same && t->dims[i] == dims[i];
 	file = source->folder->files[t->file].path;
-	if (t->n_dims != n_dims || t->dims[0] != d0 || (n_dims == 2 && t->dims[1] != dims[1]))
+	if (!same)
 	{
 		format_shape(found, sizeof(found), t->dims, t->n_dims);
 		format_shape(expected, sizeof(expected), dims, n_dims);

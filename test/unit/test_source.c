@@ -470,10 +470,10 @@ test_numbers(void)
 	source.folder = &mem.folder;
 	check(lep_safetensors_read(&mem.folder, 0, &arena, &source.tensors, NULL, &err) == LEP_OK, "%s",
 		  err.message);
-	check(lep_source_tensor(&source, source.tensors, "a", 1, 2, 0, &t, &err) == LEP_OK &&
+	check(lep_source_tensor(&source, source.tensors, "a", 1, (uint64_t[]){2}, &t, &err) == LEP_OK &&
 			  lep_source_read_f32(&source, t, 1, 1, out, &err) == LEP_OK && out[0] == -2,
 		  "f32");
-	check(lep_source_tensor(&source, source.tensors, "b", 1, 4, 0, &t, &err) == LEP_OK &&
+	check(lep_source_tensor(&source, source.tensors, "b", 1, (uint64_t[]){4}, &t, &err) == LEP_OK &&
 			  lep_source_read_f32(&source, t, 0, 4, out, &err) == LEP_OK && out[0] == 1 &&
 			  out[1] == -2 && out[2] == ldexpf(1, -24) && out[3] == 65504,
 		  "f16: %g %g %g %g", out[0], out[1], out[2], out[3]);
@@ -482,15 +482,15 @@ test_numbers(void)
 			  lep_source_read_raw(&source, t, 7, 2, out, &err) == LEP_BAD_INPUT,
 		  "a read outside was made");
 	check(lep_source_read_f32(&source, t, 4, 0, out, &err) == LEP_OK, "a read of nothing");
-	check(lep_source_tensor(&source, source.tensors, "c", 2, 2, 2, &t, &err) == LEP_OK &&
+	check(lep_source_tensor(&source, source.tensors, "c", 2, (uint64_t[]){2, 2}, &t, &err) == LEP_OK &&
 			  lep_source_read_f32(&source, t, 0, 4, out, &err) == LEP_OK && out[0] == 1 &&
 			  out[1] == -2 && out[2] == ldexpf(1, -126),
 		  "bf16");
-	check(lep_source_tensor(&source, source.tensors, "c", 1, 4, 0, &t, &err) == LEP_BAD_FILE,
+	check(lep_source_tensor(&source, source.tensors, "c", 1, (uint64_t[]){4}, &t, &err) == LEP_BAD_FILE,
 		  "a wrong rank");
-	check(lep_source_tensor(&source, source.tensors, "d", 1, 1, 0, &t, &err) == LEP_UNSUPPORTED,
+	check(lep_source_tensor(&source, source.tensors, "d", 1, (uint64_t[]){1}, &t, &err) == LEP_UNSUPPORTED,
 		  "integers as weights");
-	check(lep_source_tensor(&source, source.tensors, "e", 1, 1, 0, &t, &err) == LEP_MISSING &&
+	check(lep_source_tensor(&source, source.tensors, "e", 1, (uint64_t[]){1}, &t, &err) == LEP_MISSING &&
 			  t == NULL,
 		  "a missing tensor");
 	lep_arena_free(&arena);

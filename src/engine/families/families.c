@@ -5,13 +5,14 @@
 #define LEPTON_ENGINE_SOURCE
 #include "family.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Each file's models, which end at one without a model_type. */
 static const LepFamily *const families[] = {
-	lep_family_albert,	lep_family_bert,	lep_family_distilbert,
-	lep_family_electra, lep_family_roberta,
+	lep_family_albert,	lep_family_bert,	   lep_family_deberta_v2, lep_family_distilbert,
+	lep_family_electra, lep_family_modernbert, lep_family_mpnet,	  lep_family_roberta,
 };
 
 #define N_FILES (sizeof(families) / sizeof(families[0]))
@@ -124,6 +125,104 @@ lep_config_bool(const json_t *config, const char *file, const char *key, bool fa
 	if (status != LEP_OK)
 		return status;
 	return lep_json_bool(config, file, key, false, fallback, out, err);
+}
+
+/* Read sizes. */
+LepStatus
+lep_config_sizes(const json_t *config, const char *file, const LepConfigSize *sizes, size_t n,
+				 LepError *err)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		int64_t value;
+		LepStatus status = lep_config_int(config, file, sizes[i].key, sizes[i].fallback,
+										  sizes[i].min, sizes[i].max, &value, err);
+
+		if (status != LEP_OK)
+			return status;
+		*sizes[i].out = (uint32_t) value;
+	}
+	return LEP_OK;
+}
+
+/* Read a real number that is at least 0. */
+LepStatus
+lep_config_f32(const json_t *config, const char *file, const char *key, double fallback, float *out,
+			   LepError *err)
+{
+	double value;
+	LepStatus status = lep_config_real(config, file, key, fallback, 0, FLT_MAX, &value, err);
+
+	if (status == LEP_OK)
+		*out = (float) value;
+	return status;
+}
+
+/* Refuse a hidden size that the attention heads cannot share. */
+LepStatus
+lep_config_heads(const LepDesc *desc, const char *file, LepError *err)
+{
+	if (desc->hidden % desc->n_heads == 0)
+		return LEP_OK;
+	lep_error(err, LEP_BAD_FILE, "hidden size is not a multiple of the number of heads");
+	lep_error_detail(err, "File \"%s\" has hidden size %u and %u attention heads.", file,
+					 desc->hidden, desc->n_heads);
+	return LEP_BAD_FILE;
+}
+
+/* Read rotary positions. */
+LepStatus
+lep_config_rotary(const json_t *own, const json_t *scaling, const char *file, double fallback,
+				  float *theta, float *factor, LepError *err)
+{
+	const json_t *const from[] = {scaling, own};
+	const char *type = NULL;
+	char quoted[LEP_QUOTE_SIZE];
+	double number = fallback;
+	double stretch = 1;
+	bool stretched = false;
+	LepStatus status = LEP_OK;
+
+	/* What the older key says goes before the newer one's. */
+	for (size_t i = 0; i < 2 && status == LEP_OK; i++)
+	{
+		const json_t *value = from[1 - i];
+
+		if (value == NULL || json_is_null(value))
+			continue;
+		if (!json_is_object(value))
+			return lep_error(err, LEP_BAD_FILE, "rotary positions of file \"%s\" are not an object",
+							 file);
+		status = lep_json_real(value, file, "rope_theta", false, number, 0, FLT_MAX, &number, err);
+		if (status == LEP_OK)
+			status =
+				lep_json_real(value, file, "factor", false, stretch, 0, FLT_MAX, &stretch, err);
+		if (status == LEP_OK && json_is_string(json_object_get(value, "rope_type")))
+			type = json_string_value(json_object_get(value, "rope_type"));
+		else if (status == LEP_OK && json_is_string(json_object_get(value, "type")))
+			type = json_string_value(json_object_get(value, "type"));
+		stretched =
+			stretched || json_number_value(json_object_get(value, "partial_rotary_factor")) != 0;
+	}
+	if (status != LEP_OK)
+		return status;
+	if (stretched || (type != NULL && strcmp(type, "default") != 0 && strcmp(type, "linear") != 0))
+	{
+		lep_error(err, LEP_UNSUPPORTED, "rotary positions of type \"%s\" are not supported",
+				  stretched ? "partial"
+							: lep_error_quote(quoted, sizeof(quoted), type, strlen(type)));
+		lep_error_detail(
+			err, "File \"%s\" asks for them; \"default\" and \"linear\" are supported.", file);
+		return LEP_UNSUPPORTED;
+	}
+	*theta = (float) number;
+	*factor = type != NULL && strcmp(type, "linear") == 0 ? (float) stretch : 1.0f;
+	if (*theta > 0 && *factor > 0)
+		return LEP_OK;
+	lep_error(err, LEP_BAD_FILE, "rotary positions of file \"%s\" do not turn", file);
+	lep_error_detail(err, "Their theta is %g and their factor %g, expected more than 0.", number,
+					 stretch);
+	return LEP_BAD_FILE;
 }
 
 /* Read an activation. */

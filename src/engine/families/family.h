@@ -45,8 +45,11 @@ typedef struct LepFamily
 /* Each file's models; the last entry has no model_type. */
 extern const LepFamily lep_family_albert[];
 extern const LepFamily lep_family_bert[];
+extern const LepFamily lep_family_deberta_v2[];
 extern const LepFamily lep_family_distilbert[];
 extern const LepFamily lep_family_electra[];
+extern const LepFamily lep_family_modernbert[];
+extern const LepFamily lep_family_mpnet[];
 extern const LepFamily lep_family_roberta[];
 
 /* The family of a model_type, or NULL. */
@@ -65,6 +68,32 @@ LepStatus lep_config_real(const json_t *config, const char *file, const char *ke
 						  double min, double max, double *out, LepError *err);
 LepStatus lep_config_bool(const json_t *config, const char *file, const char *key, bool fallback,
 						  bool *out, LepError *err);
+
+/* A size of a model: an integer of config.json between min and max. */
+typedef struct LepConfigSize
+{
+	const char *key;
+	int64_t fallback, min, max;
+	uint32_t *out;
+} LepConfigSize;
+
+/* Read n sizes. */
+LepStatus lep_config_sizes(const json_t *config, const char *file, const LepConfigSize *sizes,
+						   size_t n, LepError *err);
+
+/* Read a real number that is at least 0 as f32. */
+LepStatus lep_config_f32(const json_t *config, const char *file, const char *key, double fallback,
+						 float *out, LepError *err);
+
+/* Refuse a hidden size that the attention heads cannot share. */
+LepStatus lep_config_heads(const LepDesc *desc, const char *file, LepError *err);
+
+/*
+ * Read theta and the linear factor of rotary positions from an object of transformers' rope_parameters, and from one of the
+ * older rope_scaling, whose values win; either may be NULL or null.
+ */
+LepStatus lep_config_rotary(const json_t *own, const json_t *scaling, const char *file,
+							double fallback, float *theta, float *factor, LepError *err);
 
 /* Read an activation by its ACT2FN name; one that no kernel has is LEP_UNSUPPORTED. */
 LepStatus lep_config_act(const json_t *config, const char *file, const char *key,

@@ -9,19 +9,31 @@
 
 #define NAMES_MAX 384 /* bytes of a tensor's names */
 
+/* [rows, hidden]: what a classifier reads */
+static LepBuf
+build_dense(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBuf x)
+{
+	if (heads->dense == NULL)
+		return x;
+	x = lep_build_linear(b, x, desc->hidden, !heads->dense_plain, "%s", heads->dense);
+	x = lep_build_activate(b, x, heads->dense_act);
+	if (heads->dense_norm == NULL)
+		return x;
+	return lep_build_norm_of(b, x, heads->norm_kind, desc->norm_eps, "%s", heads->dense_norm);
+}
+
 /* [texts, labels] */
 static void
 build_classifier(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBuf x)
 {
-	const uint8_t first_token = LEP_POOL_CLS;
+	const uint8_t mode = heads->mean || heads->late ? LEP_POOL_MEAN : LEP_POOL_CLS;
 
-	x = lep_build_pool(b, x, &first_token, 1, 0);
-	if (heads->dense != NULL)
-	{
-		x = lep_build_linear(b, x, desc->hidden, true, "%s", heads->dense);
-		x = lep_build_activate(b, x, heads->dense_act);
-	}
-	lep_build_linear(b, x, desc->n_labels, true, "%s", heads->classifier);
+	if (!heads->late)
+		x = lep_build_pool(b, x, &mode, 1, 0);
+	x = build_dense(b, desc, heads, x);
+	x = lep_build_linear(b, x, desc->n_labels, true, "%s", heads->classifier);
+	if (heads->late)
+		lep_build_pool(b, x, &mode, 1, 0);
 }
 
 /* [rows, embedding]: what the decoder reads */
@@ -30,9 +42,9 @@ build_transform(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBu
 {
 	if (heads->transform == NULL)
 		return x;
-	x = lep_build_linear(b, x, desc->embedding, true, "%s", heads->transform);
+	x = lep_build_linear(b, x, desc->embedding, !heads->transform_plain, "%s", heads->transform);
 	x = lep_build_activate(b, x, heads->transform_act);
-	return lep_build_norm(b, x, desc->norm_eps, "%s", heads->transform_norm);
+	return lep_build_norm_of(b, x, heads->norm_kind, desc->norm_eps, "%s", heads->transform_norm);
 }
 
 /* [picks, vocabulary] or [texts, vocabulary] */
@@ -48,10 +60,10 @@ build_decoder(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBuf 
 	snprintf(bias, sizeof(bias), "%s.bias%s%s", heads->decoder, heads->bias != NULL ? "|" : "",
 			 heads->bias != NULL ? heads->bias : "");
 	if (desc->task == LEP_TASK_MASK)
-		lep_build_linear_of(b, x, desc->vocab, weight, bias);
+		lep_build_linear_of(b, x, desc->vocab, weight, heads->decoder_plain ? NULL : bias);
 	else
-		lep_build_sparse(b, x, desc->vocab, weight, bias, (LepSparse) desc->sparse,
-						 desc->sparse_logs);
+		lep_build_sparse(b, x, desc->vocab, weight, heads->decoder_plain ? NULL : bias,
+						 (LepSparse) desc->sparse, desc->sparse_logs);
 }
 
 /* Append the head of the task. */
@@ -78,9 +90,11 @@ lep_build_head(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBuf
 			build_classifier(b, desc, heads, x);
 			break;
 		case LEP_TASK_ENTITIES:
+			x = heads->everywhere ? build_dense(b, desc, heads, x) : x;
 			lep_build_linear(b, x, desc->n_labels, true, "%s", heads->entities);
 			break;
 		case LEP_TASK_ANSWER:
+			x = heads->everywhere ? build_dense(b, desc, heads, x) : x;
 			lep_build_linear(b, x, lep_desc_width(desc), true, "%s", heads->answer);
 			break;
 		case LEP_TASK_MASK:
