@@ -33,12 +33,18 @@ TEXTS = [
     "FREE money!!! Click [MASK]",
     "pad [PAD] and [UNK] \u6771\u4eac are tokens [PAD]",
     "mail " * 30 + "x" * 40,
+    "the invoice, is over due! shall we meet at noon? free money. click now, " * 16,
 ]
 MASK = vocab().index("[MASK]")
 SIZES = dict(
     hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=48,
     vocab_size=len(vocab()), num_labels=3,
 )
+WORDS = ("word_embeddings.weight", "tok_embeddings.weight", "embed_tokens.weight")
+V3 = dict(relative_attention=True, pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", share_att_key=True,
+          position_biased_input=False, type_vocab_size=0, max_position_embeddings=300)
+ROTARY = dict(max_position_embeddings=300, num_hidden_layers=4, pad_token_id=0, cls_token_id=2, bos_token_id=2,
+              sep_token_id=3, eos_token_id=3)
 # config class, stem of the model classes, settings
 FAMILIES = {
     "albert": ("Albert", dict(embedding_size=8)),
@@ -47,12 +53,35 @@ FAMILIES = {
     "bert": ("Bert", {}),
     "camembert": ("Camembert", dict(pad_token_id=0, type_vocab_size=1)),
     "data2vec": ("Data2VecText", dict(pad_token_id=1, type_vocab_size=1)),
+    "deberta_v2": ("DebertaV2", dict(V3, position_buckets=8)),
+    "deberta_v2_far": ("DebertaV2", dict(V3, position_buckets=16, max_relative_positions=40)),
+    "deberta_v2_absolute": ("DebertaV2", dict(type_vocab_size=2, pooler_hidden_act="tanh", hidden_act="relu")),
+    "deberta_v2_c2p": ("DebertaV2", dict(relative_attention=True, pos_att_type=["c2p"], max_relative_positions=7)),
+    "deberta_v2_p2c": ("DebertaV2", dict(relative_attention=True, pos_att_type="p2c", legacy=False,
+                                         position_buckets=10, max_relative_positions=30)),
+    "deberta_v2_apart": ("DebertaV2", dict(relative_attention=True, pos_att_type="P2C | c2p", norm_rel_ebd="layer_norm",
+                                           max_position_embeddings=30)),
+    "deberta_v2_conv": ("DebertaV2", dict(V3, position_buckets=4, conv_kernel_size=3, embedding_size=8)),
+    "deberta_v2_conv5": ("DebertaV2", dict(conv_kernel_size=5, conv_act="gelu", num_attention_heads=4)),
     "distilbert": ("DistilBert", dict(dim=16, n_layers=2, n_heads=2, hidden_dim=24)),
     "distilbert_relu": ("DistilBert", dict(dim=16, n_layers=1, n_heads=4, hidden_dim=40, activation="relu",
                                            sinusoidal_pos_embds=True)),
     "electra": ("Electra", dict(embedding_size=8)),
     "electra_same": ("Electra", dict(embedding_size=16, hidden_act="gelu_new")),
     "ernie": ("Ernie", {}),
+    "modernbert": ("ModernBert", dict(ROTARY, local_attention=6)),
+    "modernbert_wide": ("ModernBert", dict(ROTARY, local_attention=101, global_attn_every_n_layers=2,
+                                           classifier_pooling="mean")),
+    "modernbert_biased": ("ModernBert", dict(ROTARY, norm_bias=True, attention_bias=True, mlp_bias=True,
+                                             decoder_bias=False, classifier_bias=True, classifier_activation="silu",
+                                             hidden_activation="relu", local_attention=1)),
+    "modernbert_types": ("ModernBert", dict(
+        ROTARY, local_attention=20, num_attention_heads=4, layer_types=["sliding_attention", "full_attention"] * 2,
+        rope_parameters={"full_attention": {"rope_type": "linear", "rope_theta": 500.0, "factor": 3.0},
+                         "sliding_attention": {"rope_type": "default", "rope_theta": 70.0}})),
+    "mpnet": ("MPNet", dict(pad_token_id=1)),
+    "mpnet_long": ("MPNet", dict(pad_token_id=1, max_position_embeddings=300, relative_attention_num_buckets=40,
+                                 num_attention_heads=4)),
     "roberta": ("Roberta", dict(pad_token_id=0, type_vocab_size=1)),
     "roberta_pad1": ("Roberta", dict(pad_token_id=1, layer_norm_eps=1e-3)),
     "roberta_pad5": ("Roberta", dict(pad_token_id=5, hidden_act="silu")),
@@ -94,6 +123,8 @@ def write_model(path, family, task, **changes):
     config = kind.config_class(**{**SIZES, **settings, **labels, **changes})
     seeded(kind, config).save_pretrained(path)
     write_tokenizer(path)
+    settings = json.loads((path / "tokenizer_config.json").read_text())
+    write_json(path / "tokenizer_config.json", {**settings, "model_max_length": config.max_position_embeddings})
     return path
 
 
@@ -109,8 +140,8 @@ def bare(path):
 def older(path):
     """gamma and beta, position_ids, pooler and heads of pretraining beside."""
     def change(tensors):
-        name = next(k for k in tensors if k.endswith("word_embeddings.weight"))
-        tensors[name.replace("word_embeddings.weight", "position_ids")] = torch.arange(48).unsqueeze(0)
+        name = next(k for k in tensors if k.endswith(WORDS))
+        tensors[name.rsplit(".", 2)[0] + ".position_ids"] = torch.arange(48).unsqueeze(0)
         tensors["cls.seq_relationship.weight"] = torch.zeros(2, 16)
         return {k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v
                 for k, v in tensors.items()}
@@ -127,6 +158,8 @@ DECODERS = {
 def decoder_of(path):
     """Name of the decoder's module of a folder."""
     names = set(load_file(path / "model.safetensors"))
+    if "head.dense.weight" in names:
+        return "decoder"
     for key, name in DECODERS.items():
         if any(n.startswith(name.split(".")[0]) for n in names):
             return name
@@ -136,7 +169,7 @@ def decoder_of(path):
 def with_decoder(path):
     """The tied decoder is in the file too."""
     rename(path, lambda t: {**t, decoder_of(path) + ".weight":
-                            next(v for k, v in t.items() if k.endswith("word_embeddings.weight")).clone()})
+                            next(v for k, v in t.items() if k.endswith(WORDS)).clone()})
 
 
 def other_decoder(path):
@@ -145,7 +178,7 @@ def other_decoder(path):
     n = len(vocab())
 
     def change(tensors):
-        d = next(v for k, v in tensors.items() if k.endswith("word_embeddings.weight")).shape[1]
+        d = next(v for k, v in tensors.items() if k.endswith(WORDS)).shape[1]
         return {**tensors, decoder_of(path) + ".weight": 0.4 * torch.randn(n, d),
                 decoder_of(path) + ".bias": 0.4 * torch.randn(n)}
 
@@ -256,7 +289,7 @@ def golden(path, name, texts):
     tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     limit = AutoConfig.from_pretrained(path).max_position_embeddings
     config = AutoConfig.from_pretrained(path)
-    if config.model_type not in ("bert", "ernie", "electra", "albert", "distilbert"):
+    if any(name in config.model_type for name in ("roberta", "camembert", "data2vec", "mpnet")):
         limit -= config.pad_token_id + 1
     if layout is not None and layout.startswith("splade"):
         limit = min(limit, 32)
