@@ -237,6 +237,8 @@ for _family in FAMILIES:
         if hasattr(transformers, _stem + _class):
             FOLDERS[f"{_family}-{_task}"] = (_family, _task, None, {})
     for _layout in LAYOUTS:
+        if "decoder" in _layout and not FAMILIES[_family][1].get("legacy", True):
+            continue  # it has none of its own
         FOLDERS[f"{_family}-mask-{_layout}"] = (_family, "mask", _layout, {})
     FOLDERS[f"{_family}-mask-untied"] = (_family, "mask", None, {"tie_word_embeddings": False})
     FOLDERS[f"{_family}-embed-bare"] = (_family, "embed", "bare", {})
