@@ -41,6 +41,11 @@ VALUES = [
     "lepton_embed(body::varchar, 'tiny')",
     "lepton_classify(body, 'head')",
     "lepton_classify(body, 'head') || lepton_classify(body, 'kinds') || (lepton_embed(body, 'tiny'))[2]",
+    "lepton_rerank('message', body, 'score')",
+    "lepton_classify(body, 'pair ' || id, 'kinds'::text)",
+    "(lepton_embed(body, 'tiny', 'message ' || id % 3, true))[1]",
+    "CASE WHEN id % 2 = 0 THEN lepton_rerank(body, 10 / (id % 2 + 1) || 'x', 'score') END",
+    "(SELECT label FROM lepton_entities(body, 'names') ORDER BY start LIMIT 1)",
 ]
 
 # Where rows may come from; each has id and body.
@@ -70,7 +75,7 @@ FILTERS = [
     "id % 3 = 0 AND lepton_classify(body, 'kinds') <> 'ham'",
     "lepton_similarity(body, 'message', 'tiny') > 0.5 OR id % 2 = 0",
     "id % 2 = 0 OR lepton_classify(body, 'kinds') = 'spam'",
-    "lepton_classify(body, 'kinds') = 'ham' AND (lepton_embed(body, 'tiny'))[1] > 0",
+    "lepton_classify(body, 'kinds') = 'ham' AND (lepton_embed(body, 'tiny'))[1] < 1",
     "NOT (lepton_classify(body, 'kinds') IN ('ham', 'news') AND id > 20)",
     "lepton_classify(body, 'kinds') = lepton_classify('a constant', 'kinds')",
     "lepton_classify(body, 'kinds') = ANY (ARRAY['ham', 'spam'])",
@@ -157,7 +162,7 @@ class Psql:
         """Run all queries; a list of the lines that each gave."""
         script = ["\\set VERBOSITY default", "LOAD 'lepton';"] + [f"SET {setting};" for setting in settings]
         for n, query in enumerate(queries):
-            script += [f"\\echo <{n}>", query if query.endswith(";") else query + ";", "ROLLBACK;" if "BEGIN" in query else ""]
+            script += [f"\\echo <{n}>", query if query.endswith(";") else query + ";", "ROLLBACK; DEALLOCATE ALL;" if "BEGIN" in query else ""]
         parts = re.split(r"^<(\d+)>\n", self.run("\n".join(script) + "\n"), flags=re.M)
         found = dict(zip(map(int, parts[1::2]), parts[2::2]))
         out = []
@@ -172,7 +177,11 @@ def prepare(psql):
     """Make the database; returns the server's version."""
     psql.run("DROP DATABASE IF EXISTS lepton_corpus;\nCREATE DATABASE lepton_corpus;", "postgres")
     out = psql.run(f"CREATE EXTENSION lepton; SELECT lepton_load_model('tiny', '{DATA}/tiny'), "
-                   f"lepton_load_model('kinds', '{DATA}/tiny_classify');\n"
+                   f"lepton_load_model('kinds', '{DATA}/tiny_classify'), lepton_load_model('score', '{DATA}/tiny_score');\n"
+                   f"SELECT lepton_load_model('names', '{DATA}/families/bert-entities'), "
+                   f"lepton_load_model('reader', '{DATA}/families/bert-answer'), "
+                   f"lepton_load_model('gaps', '{DATA}/families/distilbert-mask'), "
+                   f"lepton_load_model('sparse', '{DATA}/families/bert-mask-splade');\n"
                    "SELECT 1 FROM lepton_train('head', 'tiny', $$SELECT 'message ' || i, CASE WHEN i % 2 = 0 THEN 'even' "
                    "ELSE 'odd' END FROM generate_series(1, 40) i$$);\n")
     out += psql.run((HERE / "tables.sql").read_text())

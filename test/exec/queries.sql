@@ -516,6 +516,54 @@ SELECT q.k, s.label FROM (SELECT DISTINCT lepton_classify(body, 'kinds') k FROM 
 
 SELECT s.label FROM t JOIN LATERAL lepton_classify_scores(t.body, 'kinds') s ON s.label = t.label OR t.g = 3
 
+-- Every task's function.
+
+SELECT t.id, e.* FROM t, lepton_entities(t.body, 'names') e
+
+SELECT t.id, e.* FROM t LEFT JOIN LATERAL lepton_entities(t.body, 'names', stride => 8, aggregation => 'none') e ON e."end" > 5
+
+SELECT t.id, e.* FROM t, lepton_entities(t.body, 'names', -1, CASE WHEN t.g > 4 THEN 'simple' ELSE 'max' END) e
+
+SELECT t.id, e.* FROM t, lepton_entities(t.body, 'names', -1, CASE WHEN t.g > 4 THEN 'simple' ELSE 'wrong' END) e
+
+SELECT t.id, e.* FROM t, lepton_entities(t.body, 'names', CASE WHEN t.g > 4 THEN 4 END) e
+
+SELECT t.id, a.* FROM t, lepton_answer('which message', t.body, 'reader') a
+
+SELECT t.id, a.* FROM t LEFT JOIN LATERAL lepton_answer(t.other, t.body, 'reader', top_k => 3, handle_impossible => t.g > 5) a ON true
+
+SELECT t.id, a.* FROM t JOIN u ON u.t_id = t.id, lepton_answer(u.body, t.body, 'reader', doc_stride => 6, max_seq_len => 24) WITH ORDINALITY a
+
+SELECT t.id, s.*, a.answer, e.entity FROM t, lepton_classify_scores(t.body, 'kinds') s, lepton_answer(s.label, t.body, 'reader') a LEFT JOIN LATERAL lepton_entities(a.answer, 'names') e ON true WHERE t.id < 30
+
+SELECT t.id, z.* FROM t, lepton_zero_shot(t.body, ARRAY['message', 'word', t.other], 'tiny') z WHERE t.other IS NOT NULL
+
+SELECT t.id, z.* FROM t, lepton_zero_shot(t.body, ARRAY['message', 'word'], 'tiny', multi_label => t.g > 4, hypothesis => 'a {} of ' || t.g) z
+
+SELECT t.id, f.* FROM t, lepton_fill_mask(replace(t.body, 'message', '[MASK]'), 'gaps', 2) f WHERE t.body LIKE 'message%'
+
+SELECT t.id, f.* FROM t, lepton_fill_mask('[MASK] ' || coalesce(t.body, 'no'), 'gaps', targets => ARRAY['k', 'z']) f WHERE t.id < 60
+
+SELECT t.id, f.* FROM t, lepton_fill_mask(t.body, 'gaps') f WHERE t.id < 5
+
+SELECT t.id, count(*), sum(s.weight::numeric) FROM t, lepton_sparse_embed(t.body, 'sparse') s GROUP BY t.id
+
+SELECT a.id, b.id, sum(x.weight::numeric * y.weight::numeric) FROM t a, lepton_sparse_embed(a.body, 'sparse') x, t b, lepton_sparse_embed(b.body, 'sparse') y WHERE x.token = y.token AND a.id < 6 AND b.id = a.id + 1 GROUP BY 1, 2
+
+SELECT id, (lepton_entities(body, 'names')).*, (lepton_answer('which', body, 'reader')).answer FROM t WHERE id < 60
+
+SELECT id, (SELECT string_agg(entity, ',' ORDER BY start) FROM lepton_entities(body, 'names')), (SELECT answer FROM lepton_answer(other, body, 'reader')) FROM t
+
+SELECT id, lepton_classify(body, other, 'kinds'::text), lepton_rerank(body, other, 'score'), lepton_embed(body, 'tiny', 'message ', true) FROM t
+
+/* ordered */ SELECT id FROM t ORDER BY lepton_rerank('message one', body, 'score') DESC NULLS LAST, id LIMIT 9
+
+SELECT id FROM t WHERE EXISTS (SELECT FROM lepton_entities(t.body, 'names') e WHERE e.label <> 'LABEL_1') AND lepton_rerank('message', body, 'score') > 0.001
+
+BEGIN; INSERT INTO target (id, kind, n) VALUES (2001, lepton_classify('a', 'b'::text, 'kinds'::text), (100 * lepton_rerank('a', 'message', 'score'))::int), (2002, lepton_classify('c', 'd'::text, 'kinds'::text), (100 * lepton_rerank('b', 'word', 'score'))::int); SELECT id, kind, n FROM target WHERE id > 2000
+
+BEGIN; UPDATE target SET kind = (SELECT string_agg(label, ',' ORDER BY start) FROM lepton_entities(body, 'names')); SELECT id, kind FROM target
+
 -- Lists of values.
 
 BEGIN; INSERT INTO target (id, body, kind, e) VALUES (2001, 'a', lepton_classify('a', 'kinds'), lepton_embed('a', 'tiny')), (2002, NULL, lepton_classify(NULL, 'kinds'), lepton_embed('a', 'tiny')), (2003, 'c', lepton_classify('c', 'kinds'), lepton_embed('c' || 'd', 'tiny')) RETURNING id, kind, e[1]
