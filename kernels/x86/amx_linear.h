@@ -51,9 +51,8 @@ amx_finish(const AmxLinear *l, const AmxSums *s)
 	f.col_scale = l->arrays.scale + s->n;
 	f.col_sum = l->arrays.sum + s->n;
 	f.bias = s->bias;
-	if (l->arrays.head->has_zero)
-		subtract_zeros(s->sums, s->rows, s->cols, l->arrays.zero + s->n,
-					   l->rows.sum + a->first + s->m);
+	f.col_zero = l->arrays.head->has_zero ? l->arrays.zero + s->n : NULL;
+	f.row_sum = l->rows.sum + a->first + s->m;
 #endif
 	f.residual = a->residual ? a->residual + s->m * a->ldr + s->n : NULL;
 	f.out = (char *) a->out + (s->m * a->ldo + s->n) * out_size;
