@@ -26,7 +26,10 @@
 typedef uint16_t ROW_T;
 typedef uint16_t WEIGHT_T;
 
+#include "avx512_chances.h"
 #include "avx512_pairs.h"
+
+#define HALF_CHANCES
 
 #include "../simd_attention_half.inc"
 #include "../simd_narrow.inc"

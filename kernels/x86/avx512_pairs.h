@@ -56,6 +56,29 @@ v_add_pairs(VF sum, VF pairs)
 	return sum;
 }
 
+static inline VF
+v_add_squares(VF sum, VF pairs)
+{
+	__asm__("vdpbf16ps %1, %1, %0" : "+v"(sum) : "v"(pairs));
+	return sum;
+}
+
+static inline VF
+v_greater_pattern(VF a, VF b)
+{
+	return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
+static inline float
+v_greatest_pattern(VF v)
+{
+	uint32_t pattern = _mm512_reduce_max_epu32(_mm512_castps_si512(v));
+	float number;
+
+	memcpy(&number, &pattern, sizeof(number));
+	return number;
+}
+
 /*
  * Define name(): reduce 16 registers to one, whose lane i is register i's result.  Every register is reduced in the
  * same order: quarters of its four 128-bit parts, then the parts.

@@ -869,11 +869,11 @@ check_attention(const LepKernels *k, size_t n, size_t heads, size_t d, float sca
 	memset(a.scratch, 0xff, k->attention_half_scratch(n, d));
 	k->attention_half(&a);
 	/*
-	 * Probabilities are rounded by at most 2^-9 (f16: 2^-12) of themselves here and there, and
+	 * Probabilities are off by at most 2^-7 (f16: 2^-12) of themselves here and there, and
 	 * the values, below 1, are averaged; scores err as in single precision, f16 may sum shortly.
 	 */
 	bound = f16 ? 0x1p-10 + fabs(scale) * (double) d * 0x1p-11
-				: 0x1p-8 + EPS * (8.0 + fabs(scale) * (double) d * 4.0 + (double) n);
+				: 0x1p-7 + EPS * (8.0 + fabs(scale) * (double) d * 4.0 + (double) n);
 	for (size_t t = 0; t < n; t++)
 	{
 		for (size_t i = 0; i < width; i++)
@@ -901,6 +901,66 @@ check_attention(const LepKernels *k, size_t n, size_t heads, size_t d, float sca
 	drop(want);
 }
 
+/*
+ * Check attention whose scores are exponents of 2 of magnitude `most`, and, where strange is not 0, in which a
+ * query or a key has it in one of its numbers.
+ */
+static void
+check_attention_far(const LepKernels *k, double most, float strange, bool in_key)
+{
+	enum
+	{
+		N = 40,
+		D = 32,
+		AT = 21
+	};
+	uint16_t *qkv = guarded(N * 3 * D * sizeof(uint16_t), sizeof(uint16_t));
+	float *out = array(N * D), *want = array(N * D);
+	bool f16 = is_f16(k);
+	LepAttentionHalf a = {.q = qkv,
+						  .k = qkv + D,
+						  .v = qkv + 2 * D,
+						  .ldq = 3 * D,
+						  .ldo = D,
+						  .n_tokens = N,
+						  .n_heads = 1,
+						  .d_head = D,
+						  .scale = (float) (most * log(2.0) / D)};
+	double worst = 0.0;
+	bool same = true;
+
+	for (size_t t = 0; t < N; t++)
+		for (size_t i = 0; i < D; i++)
+		{
+			qkv[t * 3 * D + i] = to_half(f16, t % 3 ? 1.0f : -1.0f);
+			qkv[t * 3 * D + D + i] = to_half(f16, t % 2 ? 1.0f : t % 4 ? 0.75f : -1.0f);
+			qkv[t * 3 * D + 2 * D + i] = to_half(f16, noise());
+		}
+	if (strange != 0.0f)
+		qkv[AT * 3 * D + (in_key ? D : 0) + 3] = to_half(f16, strange);
+	a.out = want;
+	a.scratch = aligned(ref->attention_half_scratch(N, D));
+	(f16 ? lep_ref_attention_f16 : lep_ref_attention_bf16)(&a);
+	drop(a.scratch);
+	a.out = out;
+	a.scratch = aligned(k->attention_half_scratch(N, D));
+	k->attention_half(&a);
+	drop(a.scratch);
+	for (size_t i = 0; i < N * D; i++)
+	{
+		if (isfinite(out[i]) && isfinite(want[i]))
+			worst = fmax(worst, fabs((double) out[i] - want[i]));
+		same = same && isfinite(out[i]) == isfinite(want[i]);
+	}
+	check(worst < 0x1p-7, "%s attention_half of exponents up to %g: off by %g", k->isa, most,
+		  worst);
+	check(same, "%s attention_half of exponents up to %g with %g in a %s: finite elsewhere", k->isa,
+		  most, strange, in_key ? "key" : "query");
+	drop(qkv);
+	drop(out);
+	drop(want);
+}
+
 /* Check attention over small shapes and those of real models. */
 static void
 test_attention(const LepKernels *k)
@@ -915,6 +975,17 @@ test_attention(const LepKernels *k)
 	check_attention(k, 128, 12, 32, 0.17677669f);
 	check_attention(k, 257, 2, 64, 0.125f);
 	check_attention(k, 300, 1, 32, 4.0f);
+	check_attention(k, 130, 1, 32, 1.9f);
+	check_attention(k, 100, 2, 64, -30.0f);
+	for (int i = 0; i < 2; i++)
+	{
+		check_attention_far(k, i ? 59.99 : 60.01, 0.0f, false);
+		check_attention_far(k, i ? 20.0 : 100.0, 0.0f, false);
+		check_attention_far(k, i ? 20.0 : 300.0, NAN, true);
+		check_attention_far(k, i ? 20.0 : 300.0, NAN, false);
+		check_attention_far(k, 20.0, i ? INFINITY : -INFINITY, true);
+		check_attention_far(k, 20.0, i ? INFINITY : -INFINITY, false);
+	}
 	check_attention(k, 0, 1, 32, 1.0f);
 	check(k->attention_half_scratch(SIZE_MAX / 16, 64) == 0 ||
 			  k->attention_half == ref->attention_half ||
