@@ -10,7 +10,7 @@ if ! command -v "$CC" >/dev/null || ! command -v "$RUN" >/dev/null; then
 	exit 0
 fi
 mkdir -p build/arm
-for test in test_kernels test_kernels_narrow; do
+for test in test_kernels test_kernels_narrow test_kernels_attention_half; do
 	"$CC" -std=gnu99 -O2 -Wall -Wextra -static -o "build/arm/$test" "test/unit/$test.c" \
 		kernels/*.c kernels/arm/*.c kernels/x86/*.c -lm -ldl 2>build/arm/warnings ||
 		{
