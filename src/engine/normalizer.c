@@ -25,6 +25,7 @@ lep_chars_init(LepCharBuffer *buffer, const LepAllocator *allocator)
 {
 	memset(buffer, 0, sizeof(*buffer));
 	buffer->allocator = allocator;
+	buffer->regex.allocator = allocator;
 }
 
 /* Give the buffer's memory back. */
@@ -35,6 +36,7 @@ lep_chars_free(LepCharBuffer *buffer)
 		buffer->allocator->free(buffer->allocator->ctx, buffer->chars);
 	if (buffer->spare != NULL)
 		buffer->allocator->free(buffer->allocator->ctx, buffer->spare);
+	lep_regex_free(&buffer->regex);
 	lep_chars_init(buffer, buffer->allocator);
 }
 

@@ -6,6 +6,7 @@
 #define LEPTON_NORMALIZER_H
 
 #include "base.h"
+#include "regex.h"
 
 /* A character and the bytes [start, end) of the original text behind it. */
 typedef struct LepChar
@@ -72,6 +73,7 @@ typedef struct LepCharBuffer
 	size_t capacity;
 	LepChar *spare; /* [spare_capacity] */
 	size_t spare_capacity;
+	LepRegexScratch regex;
 } LepCharBuffer;
 
 void lep_chars_init(LepCharBuffer *buffer, const LepAllocator *allocator);

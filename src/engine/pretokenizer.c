@@ -11,6 +11,8 @@
 #include "unicode.h"
 #include "utf8.h"
 
+#define NO_START SIZE_MAX
+
 /* The pieces of a text between two splits, and what the split under way makes of them. */
 typedef struct Pieces
 {
@@ -111,9 +113,19 @@ start_piece(Pieces *p, uint32_t behavior)
 /* Which characters a split is about. */
 typedef struct Wanted
 {
-	uint32_t flags; /* those that have one of these LEP_UC_ bits, or, without any, */
-	uint32_t c;		/* this one */
+	const LepCharMap *map; /* those that it maps to 1, or, without it, */
+	uint32_t flags;		   /* those that have one of these LEP_UC_ bits, or, without any, */
+	uint32_t c;			   /* this one */
 } Wanted;
+
+/* Is c wanted? */
+static inline bool
+is_wanted(Wanted wanted, uint32_t c)
+{
+	if (wanted.map != NULL)
+		return lep_char_map_get(wanted.map, c) != 0;
+	return wanted.flags != 0 ? (lep_char_flags(c) & wanted.flags) != 0 : c == wanted.c;
+}
 
 /* Split at every character that is wanted. */
 static LepStatus
@@ -125,9 +137,7 @@ split_at(Pieces *p, LepRange piece, Wanted wanted, uint32_t behavior)
 	start_piece(p, behavior);
 	for (size_t i = piece.start; i < piece.end && status == LEP_OK; i++)
 	{
-		uint32_t c = p->chars[i].c;
-
-		if (wanted.flags != 0 ? !(lep_char_flags(c) & wanted.flags) : c != wanted.c)
+		if (!is_wanted(wanted, p->chars[i].c))
 			continue;
 		if (last < i)
 			status = feed(p, last, i, false);
@@ -203,6 +213,57 @@ split_string(Pieces *p, LepRange piece, const LepStep *step)
 		last = j;
 		/* An empty string is found before every character and at the end. */
 		i = j > i ? j : i + 1;
+	}
+	if (status == LEP_OK && last < piece.end)
+		status = feed(p, last, piece.end, false);
+	return status == LEP_OK ? settle(p) : status;
+}
+
+/* Split where the script changes; white space at a piece's start vanishes, as in the library. */
+static LepStatus
+split_scripts(Pieces *p, LepRange piece, const LepCharMap *map)
+{
+	size_t start = NO_START;
+	uint8_t last = 0;
+	LepStatus status = LEP_OK;
+
+	for (size_t i = piece.start; i < piece.end && status == LEP_OK; i++)
+	{
+		uint8_t script = lep_char_map_get(map, p->chars[i].c);
+
+		if (script == 0)
+			continue;
+		if (script != last)
+		{
+			if (start != NO_START)
+				status = emit(p, start, i);
+			start = i;
+		}
+		last = script;
+	}
+	return status == LEP_OK && start != NO_START ? emit(p, start, piece.end) : status;
+}
+
+/* Split at the matches of a regular expression, which m was started with. */
+static LepStatus
+split_regex(Pieces *p, LepRange piece, LepRegexMatcher *m, uint32_t behavior)
+{
+	size_t last = piece.start;
+	size_t start, end;
+	bool found;
+	LepStatus status;
+
+	start_piece(p, behavior);
+	lep_regex_window(m, piece.start, piece.end);
+	while ((status = lep_regex_next(m, &start, &end, &found)) == LEP_OK && found)
+	{
+		if (last != start)
+			status = feed(p, last, start, false);
+		if (status == LEP_OK)
+			status = feed(p, start, end, true);
+		if (status != LEP_OK)
+			return status;
+		last = end;
 	}
 	if (status == LEP_OK && last < piece.end)
 		status = feed(p, last, piece.end, false);
@@ -325,11 +386,7 @@ spell_bytes(Pieces *p)
 
 	for (size_t i = 0; i < p->n_in; i++)
 		for (size_t j = p->in[i].start; j < p->in[i].end; j++)
-		{
-			uint32_t c = p->chars[j].c;
-
-			need += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-		}
+			need += lep_utf8_length(p->chars[j].c);
 	chars = spare_chars(p, need);
 	if (chars == NULL)
 		return LEP_NO_MEMORY;
@@ -355,13 +412,15 @@ spell_bytes(Pieces *p)
 	return lep_run_worked(p->run, n);
 }
 
-/* Split one piece, by a split that rewrites nothing. */
+/* Split one piece, by a split that rewrites nothing; m is started where it is by a regex. */
 static LepStatus
-split_piece(Pieces *p, LepRange piece, const LepStep *step)
+split_piece(Pieces *p, LepRange piece, const LepStep *step, LepRegexMatcher *m)
 {
-	Wanted space = {LEP_UC_SPACE, 0};
-	Wanted punctuation = {LEP_UC_PUNCT, 0};
-	Wanted character = {0, step->flags};
+	const LepCharMap *map = (const void *) (p->run->data.bytes + step->offset);
+	Wanted space = {NULL, LEP_UC_SPACE, 0};
+	Wanted punctuation = {NULL, LEP_UC_PUNCT, 0};
+	Wanted character = {NULL, 0, step->flags};
+	Wanted digit = {map, 0, 0};
 
 	switch ((LepPreKind) step->kind)
 	{
@@ -382,10 +441,13 @@ split_piece(Pieces *p, LepRange piece, const LepStep *step)
 		case LEP_PRE_STRING:
 			return split_string(p, piece, step);
 		case LEP_PRE_DIGITS:
+			return split_at(p, piece, digit, step->flags);
 		case LEP_PRE_SCRIPTS:
+			return split_scripts(p, piece, map);
 		case LEP_PRE_BYTES:
+			return split_regex(p, piece, m, LEP_BEHAVIOR_ISOLATED);
 		case LEP_PRE_REGEX:
-			break;
+			return split_regex(p, piece, m, step->flags);
 	}
 	return emit(p, piece.start, piece.end);
 }
@@ -394,11 +456,16 @@ split_piece(Pieces *p, LepRange piece, const LepStep *step)
 static LepStatus
 split_all(Pieces *p, const LepStep *step)
 {
+	LepRegexMatcher m;
 	LepStatus status = LEP_OK;
 
+	if (step->kind == LEP_PRE_REGEX || step->kind == LEP_PRE_BYTES)
+		status = lep_regex_start(&m, p->run->data.bytes + step->offset,
+								 &p->run->scratch->split_chars.regex, p->chars, p->n_chars,
+								 p->run->stop, p->run->err);
 	for (size_t i = 0; i < p->n_in && status == LEP_OK; i++)
 	{
-		status = split_piece(p, p->in[i], step);
+		status = split_piece(p, p->in[i], step, &m);
 		if (status == LEP_OK)
 			status = lep_run_worked(p->run, p->in[i].end - p->in[i].start);
 	}
@@ -425,6 +492,8 @@ apply(Pieces *p, const LepStep *step)
 		case LEP_PRE_BYTES:
 			if (step->flags & LEP_BYTES_PREFIX)
 				status = rewrite(p, 0, ' ', LEP_META_ALWAYS);
+			if (status == LEP_OK && (step->flags & LEP_BYTES_REGEX))
+				status = split_all(p, step);
 			return status == LEP_OK ? spell_bytes(p) : status;
 		default:
 			return split_all(p, step);

@@ -38,6 +38,22 @@ data_of(const struct LepTokenizerTables *tables)
 	return data;
 }
 
+/* Is the data of a split there and sound? */
+static bool
+split_fits(const LepStep *step, LepData data)
+{
+	const void *bytes = lep_data_array(data, step->offset, step->len, 1);
+
+	if (bytes == NULL)
+		return false;
+	if (step->kind == LEP_PRE_REGEX ||
+		(step->kind == LEP_PRE_BYTES && (step->flags & LEP_BYTES_REGEX)))
+		return lep_regex_fits(bytes, step->len);
+	if (step->kind == LEP_PRE_DIGITS || step->kind == LEP_PRE_SCRIPTS)
+		return lep_char_map_fits(bytes, step->len);
+	return step->kind != LEP_PRE_FIXED || step->flags > 0;
+}
+
 /* Does the data of steps lie in the data area, and is the model's sound? */
 static bool
 parts_fit(const struct LepTokenizerTables *tables)
@@ -48,8 +64,7 @@ parts_fit(const struct LepTokenizerTables *tables)
 		if (lep_data_array(data, tables->norms[i].offset, tables->norms[i].len, 1) == NULL)
 			return false;
 	for (uint32_t i = 0; i < tables->n_splits; i++)
-		if (lep_data_array(data, tables->split_steps[i].offset, tables->split_steps[i].len, 1) ==
-			NULL)
+		if (!split_fits(&tables->split_steps[i], data))
 			return false;
 	return lep_models[tables->model]->fits(tables, data);
 }

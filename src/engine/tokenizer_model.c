@@ -9,6 +9,7 @@
 const LepModelKind *const lep_models[LEP_MODEL_COUNT] = {
 	[LEP_MODEL_WORDPIECE] = &lep_model_wordpiece,
 	[LEP_MODEL_UNIGRAM] = &lep_model_unigram,
+	[LEP_MODEL_BPE] = &lep_model_bpe,
 	[LEP_MODEL_WORDLEVEL] = &lep_model_wordlevel,
 };
 

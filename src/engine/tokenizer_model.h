@@ -24,8 +24,9 @@ typedef struct LepModelKind
 	/* Read json, the file's "model", an object. */
 	LepStatus (*read)(LepTokenizerSpec *spec, const json_t *json, LepError *err);
 
-	/* Append the model's tables; NULL: it has none. */
-	LepStatus (*pack)(LepTokenizerSpec *spec, LepError *err);
+	/* Append the model's tables, given the vocabulary's trie; NULL: it has none. */
+	LepStatus (*pack)(LepTokenizerSpec *spec, const LepTrieUnit *words, size_t n_words,
+					  LepError *err);
 
 	/* Are the tables in data sound enough to run without reading out of bounds? */
 	bool (*fits)(const struct LepTokenizerTables *tables, LepData data);

@@ -302,6 +302,9 @@ build_words(Packer *p)
 	if (status != LEP_OK || spec->unk_token == NULL)
 		return status;
 	unknown = lep_spec_word(spec, spec->unk_token, spec->unk_len);
+	/* BPE and WordLevel miss it only when a text needs it. */
+	if (unknown == NULL && (spec->model == LEP_MODEL_BPE || spec->model == LEP_MODEL_WORDLEVEL))
+		return LEP_OK;
 	if (unknown == NULL)
 	{
 		char quoted[QUOTED_SIZE];
@@ -674,7 +677,7 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 	if (status == LEP_OK)
 		status = build_names(&p);
 	if (status == LEP_OK && lep_models[spec->model]->pack != NULL)
-		status = lep_models[spec->model]->pack(spec, err);
+		status = lep_models[spec->model]->pack(spec, p.words, p.n_words, err);
 	if (status == LEP_OK)
 		status = write_blob(&p, arena, blob, blob_size);
 	json_decref(by_content);

@@ -70,11 +70,37 @@ read_boolean(const json_t *json, const char *key, bool fallback, bool *value)
 	return found == NULL || json_is_boolean(found);
 }
 
+/* Append a split by a regular expression. */
+static LepStatus
+add_regex(LepTokenizerSpec *spec, LepPreKind kind, uint32_t flags, const char *pattern, size_t len,
+		  LepError *err)
+{
+	void *program;
+	size_t size;
+	LepStatus status =
+		lep_regex_compile(pattern, len, spec->file, PART, spec->work, &program, &size, err);
+
+	return status == LEP_OK ? add_split(spec, kind, flags, program, size, err) : status;
+}
+
+/* Append a split by a map of characters. */
+static LepStatus
+add_map(LepTokenizerSpec *spec, LepPreKind kind, uint32_t flags, LepError *err)
+{
+	void *map;
+	size_t size;
+	LepStatus status = kind == LEP_PRE_DIGITS ? lep_char_map_digits(spec->work, &map, &size, err)
+											  : lep_char_map_scripts(spec->work, &map, &size, err);
+
+	return status == LEP_OK ? add_split(spec, kind, flags, map, size, err) : status;
+}
+
 /* Read a ByteLevel. */
 static LepStatus
 read_bytes(LepTokenizerSpec *spec, const json_t *json, LepError *err)
 {
 	const char *type = "ByteLevel";
+	uint32_t flags;
 	bool regex;
 
 	if (!json_is_boolean(json_object_get(json, "add_prefix_space")))
@@ -83,11 +109,11 @@ read_bytes(LepTokenizerSpec *spec, const json_t *json, LepError *err)
 		return lep_part_malformed(spec, PART, type, "trim_offsets", err);
 	if (!read_boolean(json, "use_regex", true, &regex))
 		return lep_part_malformed(spec, PART, type, "use_regex", err);
-	if (regex)
-		return lep_part_unsupported(spec, PART, "ByteLevel with use_regex", err);
-	return add_split(spec, LEP_PRE_BYTES,
-					 json_is_true(json_object_get(json, "add_prefix_space")) ? LEP_BYTES_PREFIX : 0,
-					 NULL, 0, err);
+	flags = json_is_true(json_object_get(json, "add_prefix_space")) ? LEP_BYTES_PREFIX : 0;
+	if (!regex)
+		return add_split(spec, LEP_PRE_BYTES, flags, NULL, 0, err);
+	return add_regex(spec, LEP_PRE_BYTES, flags | LEP_BYTES_REGEX, BYTES_PATTERN,
+					 strlen(BYTES_PATTERN), err);
 }
 
 /* Read a Metaspace, in its old and new form. */
@@ -152,7 +178,8 @@ read_split(LepTokenizerSpec *spec, const json_t *json, LepError *err)
 	if (string != NULL)
 		return add_split(spec, LEP_PRE_STRING, flags, json_string_value(string),
 						 json_string_length(string), err);
-	return lep_part_unsupported(spec, PART, "Split at a Regex", err);
+	return add_regex(spec, LEP_PRE_REGEX, flags, json_string_value(regex),
+					 json_string_length(regex), err);
 }
 
 /* Read a pre_tokenizer that has settings of its own; *matches tells whether type is one. */
@@ -180,10 +207,11 @@ read_with_settings(LepTokenizerSpec *spec, const json_t *json, const char *type,
 	}
 	if (strcmp(type, "Digits") == 0)
 	{
-		if (!json_is_boolean(json_object_get(json, "individual_digits")) ||
+		if (json_object_get(json, "individual_digits") == NULL ||
 			!read_boolean(json, "individual_digits", false, &single))
 			return lep_part_malformed(spec, PART, type, "individual_digits", err);
-		return lep_part_unsupported(spec, PART, type, err);
+		return add_map(spec, LEP_PRE_DIGITS,
+					   single ? LEP_BEHAVIOR_ISOLATED : LEP_BEHAVIOR_CONTIGUOUS, err);
 	}
 	if (strcmp(type, "CharDelimiterSplit") == 0)
 	{
@@ -234,7 +262,7 @@ lep_spec_pre_tokenizer(LepTokenizerSpec *spec, const json_t *json, int depth, Le
 	if (matches)
 		return status;
 	if (strcmp(type, "UnicodeScripts") == 0)
-		return lep_part_unsupported(spec, PART, type, err);
+		return add_map(spec, LEP_PRE_SCRIPTS, 0, err);
 	if (strcmp(type, "Sequence") != 0)
 		return lep_part_malformed(spec, PART, type, NULL, err);
 	if (!json_is_array(list))

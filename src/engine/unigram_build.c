@@ -194,7 +194,7 @@ lep_unigram_read(LepTokenizerSpec *spec, const json_t *json, LepError *err)
 
 /* Append the model's tables. */
 LepStatus
-lep_unigram_pack(LepTokenizerSpec *spec, LepError *err)
+lep_unigram_pack(LepTokenizerSpec *spec, const LepTrieUnit *words, size_t n_words, LepError *err)
 {
 	const UnigramSpec *own = spec->model_spec;
 	LepUnigramTables head = {.n_scores = own->n_scores,
@@ -205,6 +205,8 @@ lep_unigram_pack(LepTokenizerSpec *spec, LepError *err)
 	LepStatus status =
 		lep_spec_data(spec, own->scores, own->n_scores * sizeof(double), &head.scores_at, err);
 
+	(void) words;
+	(void) n_words;
 	for (unsigned i = 0; i < 256; i++)
 	{
 		char text[8];

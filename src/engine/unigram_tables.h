@@ -22,6 +22,7 @@ typedef struct LepUnigramTables
 LepStatus lep_unigram_read(LepTokenizerSpec *spec, const json_t *json, LepError *err);
 
 /* Append the model's tables; see LepModelKind. */
-LepStatus lep_unigram_pack(LepTokenizerSpec *spec, LepError *err);
+LepStatus lep_unigram_pack(LepTokenizerSpec *spec, const LepTrieUnit *words, size_t n_words,
+						   LepError *err);
 
 #endif

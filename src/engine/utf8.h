@@ -43,6 +43,13 @@ lep_utf8_decode(const unsigned char *p, size_t left, uint32_t *c)
 	return *c < 0x10000 || *c > 0x10FFFF ? 0 : 4;
 }
 
+/* Bytes of code point c (valid). */
+static inline size_t
+lep_utf8_length(uint32_t c)
+{
+	return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+}
+
 /* Write code point c (valid) to dst[4]; its length in bytes. */
 static inline size_t
 lep_utf8_encode(uint32_t c, unsigned char *dst)

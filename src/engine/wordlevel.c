@@ -22,7 +22,8 @@ static bool
 wordlevel_fits(const struct LepTokenizerTables *tables, LepData data)
 {
 	(void) data;
-	return tables->unk_id >= 0;
+	(void) tables;
+	return true;
 }
 
 /* Look up chars[n]. */
@@ -39,7 +40,13 @@ wordlevel(LepTokenRun *run, const LepChar *chars, size_t n)
 		node = lep_trie_step_char(run->words, run->tables->words.n, node, chars[i].c);
 	if (node != LEP_TRIE_NONE)
 		id = run->words[node].value;
-	lep_run_push(run, id >= 0 ? id : run->tables->unk_id, chars[0].start, chars[n - 1].end);
+	if (id < 0)
+		id = run->tables->unk_id;
+	if (id < 0)
+		return lep_error(
+			run->err, LEP_BAD_INPUT,
+			"text has a word that the vocabulary lacks, and so it does the unknown token");
+	lep_run_push(run, id, chars[0].start, chars[n - 1].end);
 	return lep_run_worked(run, n);
 }
 
