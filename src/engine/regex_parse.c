@@ -10,6 +10,8 @@
 
 #define REPEAT_MAX 1000 /* of a counted repeat */
 
+#define N_KINDS 6 /* of groups whose start says it all */
+
 #define OPTION_CASE	  1u /* (?i) */
 #define OPTION_LINES  2u /* (?m): a dot takes line feeds */
 #define OPTION_SPACED 4u /* (?x) */
@@ -157,7 +159,7 @@ hex_escape(Parser *r, unsigned char letter, uint32_t *c)
 
 /* Read a property behind \p or \P, from its brace on. */
 static LepStatus
-read_property(Parser *r, bool negate, LepCharSet *set)
+read_property(Parser *r, bool negate, bool within, LepCharSet *set)
 {
 	const unsigned char *name;
 	const unsigned char *end;
@@ -174,7 +176,10 @@ read_property(Parser *r, bool negate, LepCharSet *set)
 	if (end == NULL)
 		return malformed(r->p, "a property without end");
 	r->at += (size_t) (end - name) + 1;
-	if (!lep_set_named(set, (const char *) name, (size_t) (end - name), &known, r->p->arena))
+	if (!lep_set_named(set, (const char *) name, (size_t) (end - name), &known, r->p->arena) ||
+		(within && end - name == 4 && (name[0] | 0x20) == 'w' && (name[1] | 0x20) == 'o' &&
+		 (name[2] | 0x20) == 'r' && (name[3] | 0x20) == 'd' &&
+		 !lep_set_word_within(set, r->p->arena)))
 		return lep_regex_no_memory(r->p);
 	if (!known)
 		return lep_regex_unsupported(r->p, "an unknown property");
@@ -183,9 +188,9 @@ read_property(Parser *r, bool negate, LepCharSet *set)
 	return LEP_OK;
 }
 
-/* The set of \d, \w, \s, \h (letter in lower case). */
+/* The set of \d, \w, \s, \h (letter in lower case), within a set or by itself. */
 static bool
-letter_set(Parser *r, unsigned char letter, LepCharSet *set)
+letter_set(Parser *r, unsigned char letter, bool within, LepCharSet *set)
 {
 	LepArena *arena = r->p->arena;
 
@@ -194,7 +199,8 @@ letter_set(Parser *r, unsigned char letter, LepCharSet *set)
 		case 'd':
 			return lep_set_digits(set, arena);
 		case 'w':
-			return lep_set_property(set, LEP_PROPERTY_WORD, arena);
+			return lep_set_property(set, LEP_PROPERTY_WORD, arena) &&
+				   (!within || lep_set_word_within(set, arena));
 		case 's':
 			return lep_set_property(set, LEP_PROPERTY_SPACE, arena);
 		default:
@@ -208,7 +214,8 @@ letter_set(Parser *r, unsigned char letter, LepCharSet *set)
  * (*is_set); what means neither is left for the caller (*other).
  */
 static LepStatus
-read_escape(Parser *r, uint32_t *c, LepCharSet *set, bool *is_set, unsigned char *other)
+read_escape(Parser *r, bool within, uint32_t *c, LepCharSet *set, bool *is_set,
+			unsigned char *other)
 {
 	static const char from[] = "tnrfvae";
 	static const char to[] = "\t\n\r\f\v\a\x1B";
@@ -227,7 +234,7 @@ read_escape(Parser *r, uint32_t *c, LepCharSet *set, bool *is_set, unsigned char
 	if (strchr("dwsh", letter | 0x20) != NULL && letter >= 'A')
 	{
 		*is_set = true;
-		if (!letter_set(r, letter | 0x20, set) ||
+		if (!letter_set(r, letter | 0x20, within, set) ||
 			(letter < 'a' && !lep_set_negate(set, r->p->arena)))
 			return lep_regex_no_memory(r->p);
 		lep_set_tidy(set);
@@ -236,7 +243,7 @@ read_escape(Parser *r, uint32_t *c, LepCharSet *set, bool *is_set, unsigned char
 	if ((letter == 'p' || letter == 'P') && is_next(r, "{"))
 	{
 		*is_set = true;
-		status = read_property(r, letter == 'P', set);
+		status = read_property(r, letter == 'P', within, set);
 		lep_set_tidy(set);
 		return status;
 	}
@@ -267,7 +274,16 @@ read_posix(Parser *r, LepCharSet *set, bool *is_one)
 	*is_one = is_next(r, ":") && r->p->len - end >= 2 && memcmp(r->p->text + end, ":]", 2) == 0;
 	if (!*is_one)
 		return LEP_OK;
-	if (!lep_set_named(&named, (const char *) r->p->text + start, end - start, &known, r->p->arena))
+	known = true;
+	if (end - start == 5 && memcmp(r->p->text + start, "punct", 5) == 0)
+	{
+		if (!lep_set_property(&named, LEP_PROPERTY_PUNCT, r->p->arena))
+			return lep_regex_no_memory(r->p);
+	}
+	else if (!lep_set_named(&named, (const char *) r->p->text + start, end - start, &known,
+							r->p->arena) ||
+			 (end - start == 4 && memcmp(r->p->text + start, "word", 4) == 0 &&
+			  !lep_set_word_within(&named, r->p->arena)))
 		return lep_regex_no_memory(r->p);
 	if (!known)
 		return malformed(r->p, "an unknown class");
@@ -278,7 +294,7 @@ read_posix(Parser *r, LepCharSet *set, bool *is_one)
 	return LEP_OK;
 }
 
-static LepStatus parse_set(Parser *r, LepCharSet *out);
+static LepStatus parse_set(Parser *r, bool outer, LepCharSet *out);
 
 /* Read one item of a set: a character (*c) or a set (*is_set). */
 static LepStatus
@@ -295,12 +311,12 @@ set_item(Parser *r, uint32_t *c, LepCharSet *set, bool *is_set)
 		r->at++;
 		status = read_posix(r, set, &posix);
 		*is_set = true;
-		return status != LEP_OK || posix ? status : parse_set(r, set);
+		return status != LEP_OK || posix ? status : parse_set(r, false, set);
 	}
 	if (!is_next(r, "\\"))
 		return next_char(r, c);
 	r->at++;
-	status = read_escape(r, c, set, is_set, &other);
+	status = read_escape(r, true, c, set, is_set, &other);
 	if (status != LEP_OK || other == 0)
 		return status;
 	if (other == 'b')
@@ -364,9 +380,23 @@ set_part(Parser *r, LepCharSet *part, bool first)
 	return status;
 }
 
-/* Read a set behind its opening bracket. */
+/* Ignore case in a set, if that is asked for. */
 static LepStatus
-parse_set(Parser *r, LepCharSet *out)
+fold(Parser *r, LepCharSet *set, bool negated)
+{
+	bool known;
+
+	if (!(r->options & OPTION_CASE))
+		return LEP_OK;
+	lep_set_tidy(set);
+	if (!lep_set_fold(set, negated, &known, r->p->arena))
+		return lep_regex_no_memory(r->p);
+	return known ? LEP_OK : lep_regex_unsupported(r->p, "ignored case beyond ASCII");
+}
+
+/* Read a set behind its opening bracket; outer: it stands in no other set. */
+static LepStatus
+parse_set(Parser *r, bool outer, LepCharSet *out)
 {
 	bool negate = is_next(r, "^");
 	LepCharSet set = {0};
@@ -392,24 +422,13 @@ parse_set(Parser *r, LepCharSet *out)
 		return malformed(r->p, "a set without end");
 	r->at++;
 	r->depth--;
+	status = outer ? fold(r, &set, negate) : LEP_OK;
+	if (status != LEP_OK)
+		return status;
 	if (negate && !lep_set_negate(&set, r->p->arena))
 		return lep_regex_no_memory(r->p);
 	*out = set;
 	return LEP_OK;
-}
-
-/* Make a node of a set whose case may have to be ignored. */
-static LepStatus
-folded_node(Parser *r, LepCharSet *set, LepNode **out)
-{
-	bool closed = true;
-
-	if ((r->options & OPTION_CASE) && !lep_set_fold(set, &closed, r->p->arena))
-		return lep_regex_no_memory(r->p);
-	if (!closed)
-		return lep_regex_unsupported(r->p, "ignored case beyond ASCII");
-	lep_set_tidy(set);
-	return set_node(r, set, out);
 }
 
 /* Make a node of one character. */
@@ -418,6 +437,7 @@ char_node(Parser *r, uint32_t c, size_t start, LepNode **out)
 {
 	static const char *const ligatures[] = {"ss", "ff", "fi", "fl", "st"};
 	LepCharSet set = {0};
+	LepStatus status;
 
 	if (!lep_set_add(&set, c, c, r->p->arena))
 		return lep_regex_no_memory(r->p);
@@ -428,7 +448,8 @@ char_node(Parser *r, uint32_t c, size_t start, LepNode **out)
 										 "letters that equal a ligature when case is ignored");
 	r->last = c;
 	r->last_end = r->at;
-	return folded_node(r, &set, out);
+	status = fold(r, &set, false);
+	return status == LEP_OK ? set_node(r, &set, out) : status;
 }
 
 /* Make a node of an assertion. */
@@ -459,15 +480,13 @@ parse_escape(Parser *r, LepNode **out)
 	unsigned char other;
 	uint32_t c;
 	bool is_set;
-	LepStatus status = read_escape(r, &c, &set, &is_set, &other);
+	LepStatus status = read_escape(r, false, &c, &set, &is_set, &other);
 
 	if (status != LEP_OK)
 		return status;
+	/* These are not subject to case. */
 	if (is_set)
-		/* Of these, properties alone are subject to case. */
-		return r->p->text[start + 1] == 'p' || r->p->text[start + 1] == 'P'
-				   ? folded_node(r, &set, out)
-				   : set_node(r, &set, out);
+		return set_node(r, &set, out);
 	for (size_t i = 0; i < sizeof(asserts) / sizeof(asserts[0]); i++)
 		if (other == asserts[i].letter)
 			return assert_node(r, asserts[i].kind, out);
@@ -529,7 +548,7 @@ parse_group(Parser *r, LepNode **out)
 		const char *start;
 		LepNodeKind kind;
 		uint32_t flags;
-	} kinds[] = {
+	} kinds[N_KINDS] = {
 		{"?:", LEP_NODE_CAT, 0},
 		{"?>", LEP_NODE_ATOMIC, 0},
 		{"?=", LEP_NODE_LOOK, 0},
@@ -541,17 +560,18 @@ parse_group(Parser *r, LepNode **out)
 	LepNodeKind kind = LEP_NODE_CAT;
 	uint32_t flags = 0;
 	LepNode *inner;
+	size_t i = 0;
 	LepStatus status;
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (is_next(r, kinds[i].start))
-		{
-			kind = kinds[i].kind;
-			flags = kinds[i].flags;
-			r->at += strlen(kinds[i].start);
-			goto body;
-		}
-	if (is_next(r, "?<") || is_next(r, "?'"))
+	while (i < N_KINDS && !is_next(r, kinds[i].start))
+		i++;
+	if (i < N_KINDS)
+	{
+		kind = kinds[i].kind;
+		flags = kinds[i].flags;
+		r->at += strlen(kinds[i].start);
+	}
+	else if (is_next(r, "?<") || is_next(r, "?'"))
 	{
 		const unsigned char *name = r->p->text + r->at + 2;
 		char close = r->p->text[r->at + 1] == '<' ? '>' : '\'';
@@ -570,7 +590,6 @@ parse_group(Parser *r, LepNode **out)
 	}
 	else if (is_next(r, "*"))
 		return lep_regex_unsupported(r->p, "a verb");
-body:
 	status = parse_alternatives(r, &inner);
 	r->options = options;
 	if (status != LEP_OK)
@@ -624,8 +643,9 @@ parse_item(Parser *r, LepNode **out)
 			return status;
 		case '[':
 			r->at++;
-			status = parse_set(r, &set);
-			return status == LEP_OK ? folded_node(r, &set, out) : status;
+			status = parse_set(r, true, &set);
+			lep_set_tidy(&set);
+			return status == LEP_OK ? set_node(r, &set, out) : status;
 		case '\\':
 			return parse_escape(r, out);
 		case '^':
@@ -729,10 +749,11 @@ parse_repeats(Parser *r, LepNode **item)
 		if (is_next(r, "?"))
 		{
 			/* Ruby reads {n}? as "n times or not at all". */
-			if (braces && min == max)
-				return lep_regex_unsupported(r->p, "{n}?");
-			flags = LEP_REPEAT_LAZY;
-			r->at++;
+			if (!(braces && min == max))
+			{
+				flags = LEP_REPEAT_LAZY;
+				r->at++;
+			}
 		}
 		else if (is_next(r, "+") && !braces)
 		{

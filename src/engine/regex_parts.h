@@ -58,8 +58,14 @@ bool lep_set_property(LepCharSet *set, LepProperty property, LepArena *arena);
 bool lep_set_digits(LepCharSet *set, LepArena *arena);
 /* The set that \p{name[len]} means; *known tells whether it is known. */
 bool lep_set_named(LepCharSet *set, const char *name, size_t len, bool *known, LepArena *arena);
-/* Add what ASCII letters and their like equal when case is ignored; *closed false: case beyond that. */
-bool lep_set_fold(LepCharSet *set, bool *closed, LepArena *arena);
+/*
+ * Add to a tidy set what its members equal when case is ignored; *known false:
+ * lepton does not know it all.  A set that is negated afterwards equals no
+ * sequences of characters.
+ */
+bool lep_set_fold(LepCharSet *set, bool negated, bool *known, LepArena *arena);
+/* Take out what \w has by itself but not within a set. */
+bool lep_set_word_within(LepCharSet *set, LepArena *arena);
 
 typedef enum LepNodeKind
 {

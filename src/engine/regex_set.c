@@ -39,9 +39,9 @@ static const struct
 	const char *name;
 	char letter;
 } groups[] = {
-	{"l", 'l'},		 {"letter", 'l'},	 {"m", 'm'},		   {"mark", 'm'},  {"n", 'n'},
-	{"number", 'n'}, {"p", 'p'},		 {"punctuation", 'p'}, {"s", 's'},	   {"symbol", 's'},
-	{"z", 'z'},		 {"separator", 'z'}, {"c", 'c'},		   {"other", 'c'},
+	{"l", 'l'},		 {"letter", 'l'}, {"m", 'm'},			{"mark", 'm'},	{"n", 'n'},
+	{"number", 'n'}, {"p", 'p'},	  {"punctuation", 'p'}, {"punct", 'p'}, {"s", 's'},
+	{"symbol", 's'}, {"z", 'z'},	  {"separator", 'z'},	{"c", 'c'},		{"other", 'c'},
 };
 
 static const struct
@@ -52,10 +52,9 @@ static const struct
 	{"word", LEP_PROPERTY_WORD},		{"alpha", LEP_PROPERTY_ALPHA},
 	{"alphabetic", LEP_PROPERTY_ALPHA}, {"upper", LEP_PROPERTY_UPPER},
 	{"uppercase", LEP_PROPERTY_UPPER},	{"lower", LEP_PROPERTY_LOWER},
-	{"lowercase", LEP_PROPERTY_LOWER},	{"punct", LEP_PROPERTY_PUNCT},
-	{"graph", LEP_PROPERTY_GRAPH},		{"print", LEP_PROPERTY_PRINT},
-	{"blank", LEP_PROPERTY_BLANK},		{"space", LEP_PROPERTY_SPACE},
-	{"whitespace", LEP_PROPERTY_SPACE},
+	{"lowercase", LEP_PROPERTY_LOWER},	{"graph", LEP_PROPERTY_GRAPH},
+	{"print", LEP_PROPERTY_PRINT},		{"blank", LEP_PROPERTY_BLANK},
+	{"space", LEP_PROPERTY_SPACE},		{"whitespace", LEP_PROPERTY_SPACE},
 };
 
 /* Append a range. */
@@ -281,20 +280,52 @@ lep_set_named(LepCharSet *set, const char *name, size_t len, bool *known, LepAre
 	return add_script(set, plain, known, arena);
 }
 
+/* Take out the superscripts and fractions of Latin-1, words by themselves but not within a set. */
+bool
+lep_set_word_within(LepCharSet *set, LepArena *arena)
+{
+	LepCharSet others = {0};
+
+	return lep_set_add(&others, 0xB2, 0xB3, arena) && lep_set_add(&others, 0xB9, 0xB9, arena) &&
+		   lep_set_add(&others, 0xBC, 0xBE, arena) && lep_set_negate(&others, arena) &&
+		   lep_set_intersect(set, &others, arena);
+}
+
+/* Are all of the tidy set `some` in the tidy set `all`? */
+static bool
+contains(const LepCharSet *all, const LepCharSet *some)
+{
+	for (size_t i = 0; i < some->n; i++)
+	{
+		size_t j = 0;
+
+		while (j < all->n && all->ranges[j].high < some->ranges[i].low)
+			j++;
+		if (j == all->n || all->ranges[j].low > some->ranges[i].low ||
+			all->ranges[j].high < some->ranges[i].high)
+			return false;
+	}
+	return true;
+}
+
 /* Add what the members of a tidy set equal when case is ignored. */
 bool
-lep_set_fold(LepCharSet *set, bool *closed, LepArena *arena)
+lep_set_fold(LepCharSet *set, bool negated, bool *known, LepArena *arena)
 {
+	static const char letter[] = "l";
 	LepCharSet cased = {0};
+	LepCharSet letters = {0};
 	LepCharSet out = {0};
+	bool all, found;
 
-	*closed = true;
+	*known = true;
 	if (!lep_set_property(&cased, LEP_PROPERTY_UPPER, arena) ||
 		!lep_set_property(&cased, LEP_PROPERTY_LOWER, arena) ||
 		!lep_set_add(&cased, 0x1C5, 0x1F2, arena) || !lep_set_add(&cased, 0x345, 0x345, arena) ||
-		!lep_set_add_all(&out, set, arena))
+		!lep_set_add_all(&out, set, arena) || !lep_set_named(&letters, letter, 1, &found, arena))
 		return false;
 	lep_set_tidy(&cased);
+	all = contains(set, &letters);
 	for (uint32_t c = 'a'; c <= 'z'; c++)
 	{
 		uint32_t odd = c == 's' ? 0x17F : c == 'k' ? 0x212A : c;
@@ -305,11 +336,23 @@ lep_set_fold(LepCharSet *set, bool *closed, LepArena *arena)
 			!lep_set_add(&out, odd, odd, arena))
 			return false;
 	}
-	/* Beyond ASCII, characters also equal sequences of others. */
+	/* The one mark that equals letters. */
+	if (all && !lep_set_add(&out, 0x345, 0x345, arena))
+		return false;
 	lep_set_tidy(&out);
-	for (size_t i = 0; i < cased.n && *closed; i++)
-		for (uint32_t c = cased.ranges[i].low; c <= cased.ranges[i].high && *closed; c++)
-			*closed = c < 0x80 || c == 0x17F || c == 0x212A || !lep_set_has(&out, c);
+	/* Beyond ASCII: all letters or none, and the other case of what else has case. */
+	for (size_t i = 0; i < cased.n && *known; i++)
+		for (uint32_t c = cased.ranges[i].low; c <= cased.ranges[i].high && *known; c++)
+		{
+			uint32_t lower[LEP_LOWER_MAX];
+
+			if (c < 0x80 || c == 0x17F || c == 0x212A)
+				continue;
+			if (!all || !negated)
+				*known = !lep_set_has(&out, c);
+			else if (lep_char_lower(c, lower) == 1)
+				*known = lep_set_has(&out, c) == lep_set_has(&out, lower[0]);
+		}
 	*set = out;
 	return true;
 }

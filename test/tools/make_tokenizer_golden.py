@@ -212,7 +212,11 @@ def refusals(vocab):
     yield "pre_tokenizer without a type", changed(pre_tokenizer={}), "bad_file"
     yield "Metaspace", changed(pre_tokenizer={"type": "Metaspace", "replacement": "_", "add_prefix_space": True,
                                               "prepend_scheme": "always"}), "unsupported"
-    yield "Digits", changed(pre_tokenizer={"type": "Digits", "individual_digits": True}), "unsupported"
+    yield "Digits without settings", changed(pre_tokenizer={"type": "Digits"}), "bad_file"
+    yield "Split by a back reference", changed(pre_tokenizer={
+        "type": "Split", "pattern": {"Regex": r"(a)\1"}, "behavior": "Isolated", "invert": False}), "unsupported"
+    yield "Split by an open group", changed(pre_tokenizer={
+        "type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated", "invert": False}), "bad_file"
     yield "unknown post_processor", changed(post_processor={"type": "Other"}), "bad_file"
     yield "template as text", changed(post_processor=dict(template(), single="[CLS] $A")), "bad_file"
     yield "template without pair", changed(post_processor={k: v for k, v in template().items() if k != "pair"}), "bad_file"
