@@ -203,15 +203,12 @@ def refusals(vocab):
     yield "negative word length", model(max_input_chars_per_word=-1), "bad_file"
     yield "no unknown token", model(unk_token="[NONE]"), "bad_file!"
     yield "id without a row", model(vocab=dict(small, x=1000000)), "bad_file!"
-    yield "WordLevel", changed(model={"type": "WordLevel", "vocab": small, "unk_token": "[UNK]"}), "unsupported"
     yield "unknown model", model(type="Other"), "bad_file"
     yield "unknown normalizer", changed(normalizer={"type": "Other"}), "bad_file"
     yield "half a BertNormalizer", without("normalizer", "clean_text"), "bad_file"
     yield from unigram_refusals(changed)
     yield "unknown pre_tokenizer", changed(pre_tokenizer={"type": "Other"}), "bad_file"
     yield "pre_tokenizer without a type", changed(pre_tokenizer={}), "bad_file"
-    yield "Metaspace", changed(pre_tokenizer={"type": "Metaspace", "replacement": "_", "add_prefix_space": True,
-                                              "prepend_scheme": "always"}), "unsupported"
     yield "Digits without settings", changed(pre_tokenizer={"type": "Digits"}), "bad_file"
     yield "Split by a back reference", changed(pre_tokenizer={
         "type": "Split", "pattern": {"Regex": r"(a)\1"}, "behavior": "Isolated", "invert": False}), "unsupported"
@@ -224,8 +221,6 @@ def refusals(vocab):
         template(), single=[{"Sequence": {"id": "B", "type_id": 0}}])), "bad_file!"
     yield "template with an undefined token", changed(post_processor=dict(
         template(), single=[{"SpecialToken": {"id": "[X]", "type_id": 0}}])), "bad_file!"
-    yield "RobertaProcessing", changed(post_processor={"type": "RobertaProcessing", "sep": ["a", 3], "cls": ["b", 2],
-                                                       "trim_offsets": True, "add_prefix_space": True}), "unsupported"
     yield "added token without special", changed(added_tokens=[{"id": 1, "content": "x", "single_word": False,
                                                                 "lstrip": False, "rstrip": False,
                                                                 "normalized": False}]), "bad_file"
