@@ -219,6 +219,7 @@ lep_desc_check(const LepDescView *view, LepError *err)
 		{"max_tokens", d->max_tokens, 1, lep_desc_places(d)},
 		{"prompt tokens", d->prompt_tokens, 0, d->max_tokens},
 		{"lower_first", d->lower_first, 0, 1},
+		{"plain types", d->plain_types, 0, 1},
 		{"labels", d->n_labels, labels ? 1 : 0, labels ? LEP_MAX_LABELS : 0},
 		{"problem", d->problem, labels ? 1 : 0, labels ? LEP_PROBLEM_REGRESSION : 0},
 		{"activation of a rank", d->rank_act, 0, LEP_ACT_COUNT - 1},

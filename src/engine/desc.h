@@ -130,6 +130,7 @@ typedef struct LepDesc
 	uint32_t lower_first; /* tokenizers' Lowercase before the normaliser, see LepTokenizeOptions */
 	uint32_t mask_token;  /* 1 + id of the tokenizer's mask; 0: there is none */
 	uint32_t n_prompts;	  /* that have a name */
+	uint32_t plain_types; /* 1: every token is of type 0, whatever the post-processor gives */
 	uint32_t prompt_tokens; /* leading tokens that belong to the prompt, [CLS] included */
 
 	uint64_t n_parameters;

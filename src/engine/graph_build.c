@@ -170,7 +170,8 @@ lep_build_embed(LepBuilder *b, const LepEmbedTables *tables, uint32_t d)
 		max_len = tables->n_positions - tables->position_first;
 	}
 	graph->vocab = tables->vocab;
-	graph->n_types = tables->type != NULL ? tables->n_types : 0;
+	if (tables->type != NULL && graph->view.desc->plain_types == 0)
+		graph->n_types = tables->n_types;
 	graph->max_len = max_len;
 	op->position_first = tables->position_first;
 	op->position_pad = (int32_t) tables->position_pad - 1;

@@ -161,7 +161,8 @@ struct LepGraph
 	LepRelation *relations;
 	uint32_t n_relations, max_relations;
 	/* limits on input, from the embedding */
-	uint32_t vocab, n_types, max_len;
+	uint32_t vocab, max_len;
+	uint32_t n_types; /* 0: the tokens' types are not looked at */
 	/* set by lep_pass_memory */
 	LepStage *stages;
 	uint32_t n_stages;

@@ -152,7 +152,8 @@ run_embed(LepRun *run, const LepOp *op)
 	}
 	if (type != NULL)
 	{
-		args.types = run->batch->types != NULL ? run->batch->types + run->row : NULL;
+		if (run->graph->n_types > 0 && run->batch->types != NULL)
+			args.types = run->batch->types + run->row;
 		args.type = type->data;
 		args.type_dtype = type->dtype;
 		args.type_rows = type->rows;

@@ -30,7 +30,42 @@ typedef struct Limits
 {
 	int64_t max;	  /* tokens; UNLIMITED without model_max_length */
 	const char *side; /* where to cut: "left", "right"; NULL when it does not say */
+	bool typed;		  /* the model gets the types of tokens */
 } Limits;
+
+/* Does the model get the types of tokens?  transformers hands on the names that the tokenizer's class has. */
+static LepStatus
+read_typed(const LepOpening *o, const json_t *config, const char *file, bool *typed)
+{
+	static const char *const classes[] = {"BertTokenizer",	  "ConvBertTokenizer",
+										  "DebertaTokenizer", "DebertaV2Tokenizer",
+										  "ElectraTokenizer", "MobileBertTokenizer"};
+	const json_t *names = json_object_get(config, "model_input_names");
+	const char *class;
+	size_t len;
+	LepStatus status;
+
+	if (names != NULL && !json_is_array(names))
+		return lep_error(o->err, LEP_BAD_FILE,
+						 "key \"model_input_names\" of file \"%s\" is not a list", file);
+	status = lep_json_string(config, file, "tokenizer_class", false, NULL, &class, o->err);
+	if (status != LEP_OK || (names == NULL && class == NULL))
+		return status;
+	*typed = false;
+	for (size_t i = 0; i < json_array_size(names); i++)
+	{
+		const char *name = json_string_value(json_array_get(names, i));
+
+		*typed = *typed || (name != NULL && strcmp(name, "token_type_ids") == 0);
+	}
+	if (names != NULL)
+		return LEP_OK;
+	len = strlen(class);
+	len -= len > 4 && strcmp(class + len - 4, "Fast") == 0 ? 4 : 0;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		*typed = *typed || (strlen(classes[i]) == len && strncmp(classes[i], class, len) == 0);
+	return LEP_OK;
+}
 
 /* Read the limits as transformers does. */
 static LepStatus
@@ -50,6 +85,8 @@ read_limits(const LepOpening *o, const json_t *config, const char *file, Limits 
 	if (status == LEP_OK)
 		status =
 			lep_json_string(config, file, "truncation_side", false, NULL, &limits->side, o->err);
+	if (status == LEP_OK)
+		status = read_typed(o, config, file, &limits->typed);
 	if (status != LEP_OK || limits->side == NULL)
 		return status;
 	if (strcmp(limits->side, "left") == 0)
@@ -126,7 +163,7 @@ try_tokenizer(LepOpening *o, const LepTokenizer *tok, LepTokenScratch *scratch)
 
 	for (size_t i = 0; status == LEP_OK && i < tokens.n; i++)
 	{
-		if (o->desc->n_types == 0 ||
+		if (o->desc->n_types == 0 || o->desc->plain_types == 1 ||
 			(tokens.types[i] >= 0 && (uint32_t) tokens.types[i] < o->desc->n_types))
 			continue;
 		lep_error(o->err, LEP_BAD_FILE, "tokenizer and model do not fit together");
@@ -218,13 +255,14 @@ build_tokenizer(LepOpening *o, Limits *limits)
 LepStatus
 lep_opening_tokenizer(LepOpening *o)
 {
-	Limits limits = {UNLIMITED, NULL};
+	Limits limits = {UNLIMITED, NULL, o->family->typed_pairs};
 	LepTokenScratch *scratch;
 	LepTokenizer tok;
 	LepStatus status;
 
 	o->desc->lower_first = lep_opening_sentences(o) && o->st->lower_first;
 	status = build_tokenizer(o, &limits);
+	o->desc->plain_types = !limits.typed;
 	if (status == LEP_OK)
 		status = lep_tokenizer_open(o->s->tokenizer, o->s->tokenizer_size, &tok, o->err);
 	if (status == LEP_OK)

@@ -69,6 +69,7 @@ FAMILIES = {
     "electra": ("Electra", dict(embedding_size=8)),
     "electra_same": ("Electra", dict(embedding_size=16, hidden_act="gelu_new")),
     "ernie": ("Ernie", {}),
+    "megatron_bert": ("MegatronBert", {}),
     "modernbert": ("ModernBert", dict(ROTARY, local_attention=6)),
     "modernbert_wide": ("ModernBert", dict(ROTARY, local_attention=101, global_attn_every_n_layers=2,
                                            classifier_pooling="mean")),
@@ -82,6 +83,7 @@ FAMILIES = {
     "mpnet": ("MPNet", dict(pad_token_id=1)),
     "mpnet_long": ("MPNet", dict(pad_token_id=1, max_position_embeddings=300, relative_attention_num_buckets=40,
                                  num_attention_heads=4)),
+    "rembert": ("RemBert", dict(input_embedding_size=8, output_embedding_size=20)),
     "roberta": ("Roberta", dict(pad_token_id=0, type_vocab_size=1)),
     "roberta_pad1": ("Roberta", dict(pad_token_id=1, layer_norm_eps=1e-3)),
     "roberta_pad5": ("Roberta", dict(pad_token_id=5, hidden_act="silu")),
@@ -237,6 +239,8 @@ for _family in FAMILIES:
         if hasattr(transformers, _stem + _class):
             FOLDERS[f"{_family}-{_task}"] = (_family, _task, None, {})
     for _layout in LAYOUTS:
+        if _family == "rembert" and "decoder" in _layout:
+            continue  # its decoder has another shape than the word table
         if "decoder" in _layout and not FAMILIES[_family][1].get("legacy", True):
             continue  # it has none of its own
         FOLDERS[f"{_family}-mask-{_layout}"] = (_family, "mask", _layout, {})

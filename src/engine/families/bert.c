@@ -92,6 +92,7 @@ const LepFamily lep_family_bert[] = {
 	{
 		.model_type = "bert",
 		.prefix = "bert.",
+		.typed_pairs = true,
 		.architectures = bert_architectures,
 		.read_config = read_config,
 		.build = build,
@@ -99,6 +100,7 @@ const LepFamily lep_family_bert[] = {
 	{
 		.model_type = "ernie",
 		.prefix = "ernie.",
+		.typed_pairs = true,
 		.architectures = ernie_architectures,
 		.read_config = read_config,
 		.build = build,

@@ -85,6 +85,7 @@ const LepFamily lep_family_electra[] = {
 	{
 		.model_type = "electra",
 		.prefix = "electra.",
+		.typed_pairs = true,
 		.architectures = architectures,
 		.read_config = read_config,
 		.build = build,

@@ -11,8 +11,18 @@
 
 /* Each file's models, which end at one without a model_type. */
 static const LepFamily *const families[] = {
-	lep_family_albert,	lep_family_bert,	   lep_family_deberta_v2, lep_family_distilbert,
-	lep_family_electra, lep_family_modernbert, lep_family_mpnet,	  lep_family_roberta,
+	/* clang-format off */
+	lep_family_albert,
+	lep_family_bert,
+	lep_family_deberta_v2,
+	lep_family_distilbert,
+	lep_family_electra,
+	lep_family_megatron_bert,
+	lep_family_modernbert,
+	lep_family_mpnet,
+	lep_family_rembert,
+	lep_family_roberta,
+	/* clang-format on */
 };
 
 #define N_FILES (sizeof(families) / sizeof(families[0]))

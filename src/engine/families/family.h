@@ -26,6 +26,8 @@ typedef struct LepFamily
 {
 	const char *model_type; /* of config.json */
 	const char *prefix;		/* the encoder's place in models with a head: "bert." */
+	/* transformers' usual tokenizer of the family tells the texts of a pair apart by types */
+	bool typed_pairs;
 
 	/* What is supported of config.json's "architectures"; ends at a NULL name. */
 	const LepArchitecture *architectures;
@@ -48,8 +50,10 @@ extern const LepFamily lep_family_bert[];
 extern const LepFamily lep_family_deberta_v2[];
 extern const LepFamily lep_family_distilbert[];
 extern const LepFamily lep_family_electra[];
+extern const LepFamily lep_family_megatron_bert[];
 extern const LepFamily lep_family_modernbert[];
 extern const LepFamily lep_family_mpnet[];
+extern const LepFamily lep_family_rembert[];
 extern const LepFamily lep_family_roberta[];
 
 /* The family of a model_type, or NULL. */

@@ -42,7 +42,9 @@ build_transform(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBu
 {
 	if (heads->transform == NULL)
 		return x;
-	x = lep_build_linear(b, x, desc->embedding, !heads->transform_plain, "%s", heads->transform);
+	x = lep_build_linear(b, x,
+						 heads->transform_width > 0 ? heads->transform_width : desc->embedding,
+						 !heads->transform_plain, "%s", heads->transform);
 	x = lep_build_activate(b, x, heads->transform_act);
 	return lep_build_norm_of(b, x, heads->norm_kind, desc->norm_eps, "%s", heads->transform_norm);
 }
@@ -51,12 +53,13 @@ build_transform(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBu
 static void
 build_decoder(LepBuilder *b, const LepDesc *desc, const LepHeads *heads, LepBuf x)
 {
+	bool tied = desc->tied == 1 && heads->word != NULL;
 	char weight[NAMES_MAX];
 	char bias[NAMES_MAX];
 
 	/* Like transformers, take the decoder's own tensors before those that it shares. */
-	snprintf(weight, sizeof(weight), "%s.weight%s%s", heads->decoder, desc->tied ? "|" : "",
-			 desc->tied ? heads->word : "");
+	snprintf(weight, sizeof(weight), "%s.weight%s%s", heads->decoder, tied ? "|" : "",
+			 tied ? heads->word : "");
 	snprintf(bias, sizeof(bias), "%s.bias%s%s", heads->decoder, heads->bias != NULL ? "|" : "",
 			 heads->bias != NULL ? heads->bias : "");
 	if (desc->task == LEP_TASK_MASK)

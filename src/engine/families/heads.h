@@ -35,13 +35,14 @@ typedef struct LepHeads
 	const char *entities;	/* [labels, d] */
 	const char *answer;		/* [2, d] */
 
-	const char *transform, *transform_norm; /* [desc->embedding, d] and its norm */
+	const char *transform, *transform_norm; /* [transform_width, d] and its norm */
 	LepAct transform_act;
-	bool transform_plain;  /* transform has no bias */
-	LepNormKind norm_kind; /* of dense_norm and transform_norm */
-	const char *decoder;   /* [vocabulary, desc->embedding] */
-	const char *word;	   /* whole name of the table that stands for the decoder when it is tied */
-	bool decoder_plain;	   /* the decoder has no bias */
+	uint32_t transform_width; /* 0: as the word table's rows */
+	bool transform_plain;	  /* transform has no bias */
+	LepNormKind norm_kind;	  /* of dense_norm and transform_norm */
+	const char *decoder;	  /* [vocabulary, transform_width] */
+	const char *word;		  /* whole name of the table that a tied decoder is, or NULL */
+	bool decoder_plain;		  /* the decoder has no bias */
 	const char *bias; /* whole name of the decoder's bias, where it has another one than its own */
 } LepHeads;
 

@@ -106,8 +106,9 @@ lep_config_encoder(const json_t *config, const char *file, const LepEncoderKeys 
 	if (desc->hidden % desc->n_heads != 0)
 	{
 		lep_error(err, LEP_BAD_FILE, "hidden size is not a multiple of the number of heads");
-		lep_error_detail(err, "File \"%s\" has a hidden size of %u and %u attention heads.", file,
-						 desc->hidden, desc->n_heads);
+		lep_error_detail(err, "File \"%s\" has \"%s\" %u and \"%s\" %u.", file,
+						 keys->hidden != NULL ? keys->hidden : "hidden_size", desc->hidden,
+						 keys->heads != NULL ? keys->heads : "num_attention_heads", desc->n_heads);
 		return LEP_BAD_FILE;
 	}
 	return LEP_OK;
