@@ -291,6 +291,7 @@ collect_shared(dsm_segment *segment, Datum arg)
 		batch_add_work(&workers->totals, &workers->shared[i]);
 	}
 	workers->shared = NULL;
+	workers->context = NULL;
 }
 
 /* Begin sharing, in the leader */
@@ -307,6 +308,7 @@ begin_shared(CustomScanState *node, ParallelContext *pcxt, void *coordinate)
 		s->workers = MemoryContextAllocZero(TopTransactionContext, sizeof(BatchWorkers));
 	s->workers->shared = coordinate;
 	s->workers->n = pcxt->nworkers;
+	s->workers->context = pcxt;
 	on_dsm_detach(pcxt->seg, collect_shared, PointerGetDatum(s->workers));
 }
 

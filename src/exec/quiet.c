@@ -305,10 +305,11 @@ calls_users(Node *node, void *context)
 
 /* Leave out pruning when the executor begins that would call functions of users */
 static void
-drop_initial_steps(PartitionPruneInfo *info)
+drop_initial_steps(PlannedStmt *stmt, PartitionPruneInfo *info)
 {
 	ListCell *hierarchy, *cell, *step;
 
+	(void) stmt;
 	if (info == NULL)
 		return;
 	foreach (hierarchy, info->prune_infos)
@@ -321,8 +322,16 @@ drop_initial_steps(PartitionPruneInfo *info)
 				if (IsA(lfirst(step), PartitionPruneStepOp) &&
 					calls_users((Node *) lfirst_node(PartitionPruneStepOp, step)->exprs, NULL))
 					calls = true;
-			if (calls)
-				rel->initial_pruning_steps = NIL;
+			if (!calls)
+				continue;
+			rel->initial_pruning_steps = NIL;
+#if PG_VERSION_NUM >= 180000
+			/* What is never pruned is opened. */
+			for (int i = 0; i < rel->nparts; i++)
+				if (rel->leafpart_rti_map[i] > 0)
+					stmt->unprunableRelids =
+						bms_add_member(stmt->unprunableRelids, rel->leafpart_rti_map[i]);
+#endif
 		}
 }
 
@@ -334,7 +343,7 @@ drop_initial_pruning(PlannedStmt *stmt)
 	ListCell *cell;
 
 	foreach (cell, stmt->partPruneInfos)
-		drop_initial_steps(lfirst(cell));
+		drop_initial_steps(stmt, lfirst(cell));
 }
 #else
 /* The same in a plan */
@@ -342,9 +351,9 @@ static bool
 drop_in_plan(Plan *plan, void *context)
 {
 	if (IsA(plan, Append))
-		drop_initial_steps(((Append *) plan)->part_prune_info);
+		drop_initial_steps(context, ((Append *) plan)->part_prune_info);
 	if (IsA(plan, MergeAppend))
-		drop_initial_steps(((MergeAppend *) plan)->part_prune_info);
+		drop_initial_steps(context, ((MergeAppend *) plan)->part_prune_info);
 	return batch_walk_children(plan, drop_in_plan, context);
 }
 
@@ -355,10 +364,10 @@ drop_initial_pruning(PlannedStmt *stmt)
 	ListCell *cell;
 
 	if (stmt->planTree != NULL)
-		drop_in_plan(stmt->planTree, NULL);
+		drop_in_plan(stmt->planTree, stmt);
 	foreach (cell, stmt->subplans)
 		if (lfirst(cell) != NULL)
-			drop_in_plan(lfirst(cell), NULL);
+			drop_in_plan(lfirst(cell), stmt);
 }
 #endif
 

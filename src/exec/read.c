@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -229,7 +230,8 @@ window_tokens(const BatchState *s)
 {
 	uint64 batch = lepton_batch_tokens;
 
-	if (s->is_streamed && s->workers != NULL && s->workers->n > 0)
+	if (s->is_streamed && s->workers != NULL && s->workers->context != NULL &&
+		s->workers->context->nworkers_launched > 0)
 		return Max(batch / WINDOW_PARTS_LEADER, 1);
 	return batch * (s->css.ss.ps.plan->parallel_aware ? WINDOW_BATCHES_PARALLEL : WINDOW_BATCHES);
 }

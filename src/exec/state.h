@@ -64,6 +64,7 @@ typedef struct BatchWorkers
 	FuncWork totals;
 	FuncWork *shared; /* [n], NULL when there is none */
 	int n;
+	struct ParallelContext *context; /* NULL when it is gone */
 } BatchWorkers;
 
 struct BatchState
