@@ -71,6 +71,8 @@ lep_slot_resolve(const LepGraph *graph, uint32_t number, const LepSource *source
 		const LepPart *part = &slot->parts[i];
 		const LepTensorSet *set =
 			part->module < 0 ? source->tensors : source->module_tensors[part->module];
+		const uint64_t dims[3] = {
+			part->rows, part->depth > 0 ? part->cols / part->depth : part->cols, part->depth};
 		LepStatus status;
 
 		if (set == NULL)
@@ -80,8 +82,6 @@ lep_slot_resolve(const LepGraph *graph, uint32_t number, const LepSource *source
 							 source->view.desc->modules[part->module].path);
 			return LEP_MISSING;
 		}
-		const uint64_t dims[3] = {
-			part->rows, part->depth > 0 ? part->cols / part->depth : part->cols, part->depth};
 		status =
 			lep_source_tensor(source, set, part->tensor, 1 + (part->cols > 0) + (part->depth > 0),
 							  dims, &tensors[i], err);
