@@ -162,7 +162,9 @@ test_sentence(void)
 	check(d.max_tokens == 10 && lep_desc_width(&d) == 4, "max_tokens %u", d.max_tokens);
 	/* [CLS] the mail . */
 	check(d.prompt_tokens == 4, "prompt_tokens %u", d.prompt_tokens);
-	check(d.text_bytes == sizeof("the mail. ") + 1, "text_bytes %u", d.text_bytes);
+	/* The default prompt, the precision string, the name of a prompt and its text. */
+	check(d.text_bytes == 2 * sizeof("the mail. ") + 1 + sizeof("q"), "text_bytes %u",
+		  d.text_bytes);
 	for (size_t i = 0; i < mem.folder.n_files; i++)
 		check(mem.files[i].used, "%s is not used", mem.paths[i]);
 	mem_free(&mem);
@@ -482,15 +484,19 @@ test_numbers(void)
 			  lep_source_read_raw(&source, t, 7, 2, out, &err) == LEP_BAD_INPUT,
 		  "a read outside was made");
 	check(lep_source_read_f32(&source, t, 4, 0, out, &err) == LEP_OK, "a read of nothing");
-	check(lep_source_tensor(&source, source.tensors, "c", 2, (uint64_t[]){2, 2}, &t, &err) == LEP_OK &&
+	check(lep_source_tensor(&source, source.tensors, "c", 2, (uint64_t[]){2, 2}, &t, &err) ==
+				  LEP_OK &&
 			  lep_source_read_f32(&source, t, 0, 4, out, &err) == LEP_OK && out[0] == 1 &&
 			  out[1] == -2 && out[2] == ldexpf(1, -126),
 		  "bf16");
-	check(lep_source_tensor(&source, source.tensors, "c", 1, (uint64_t[]){4}, &t, &err) == LEP_BAD_FILE,
+	check(lep_source_tensor(&source, source.tensors, "c", 1, (uint64_t[]){4}, &t, &err) ==
+			  LEP_BAD_FILE,
 		  "a wrong rank");
-	check(lep_source_tensor(&source, source.tensors, "d", 1, (uint64_t[]){1}, &t, &err) == LEP_UNSUPPORTED,
+	check(lep_source_tensor(&source, source.tensors, "d", 1, (uint64_t[]){1}, &t, &err) ==
+			  LEP_UNSUPPORTED,
 		  "integers as weights");
-	check(lep_source_tensor(&source, source.tensors, "e", 1, (uint64_t[]){1}, &t, &err) == LEP_MISSING &&
+	check(lep_source_tensor(&source, source.tensors, "e", 1, (uint64_t[]){1}, &t, &err) ==
+				  LEP_MISSING &&
 			  t == NULL,
 		  "a missing tensor");
 	lep_arena_free(&arena);
