@@ -43,7 +43,7 @@ static LepStatus
 choose_family(LepOpening *o, const json_t *config, const char *file)
 {
 	char quoted[LEP_QUOTE_SIZE];
-	char known[256];
+	char known[400];
 	const char *type;
 	LepStatus status = lep_json_string(config, file, "model_type", true, NULL, &type, o->err);
 

@@ -1,6 +1,6 @@
 /*
  * fuzz_config.c: any texts in the small files of a folder whose weights are
- * valid, through lep_source_open.
+ * valid, through lep_source_open for any task.
  *
  * Input: files one after another, "name\n", two bytes of length, little-endian,
  * then so many bytes.  They replace or join those of a sentence-transformers
@@ -102,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	folder.n_files = mix.n;
 	lep_arena_init(&arena, &lep_malloc_allocator, 256 << 20);
-	if (lep_source_open(&folder, &arena, LEP_TASK_DEFAULT, &source, NULL, &err) == LEP_OK)
+	if (lep_source_open(&folder, &arena, (data[0] >> 5) - 1, &source, NULL, &err) == LEP_OK)
 	{
 		const LepDesc *desc = source->view.desc;
 

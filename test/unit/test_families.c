@@ -250,6 +250,67 @@ test_tasks(void)
 	}
 }
 
+/* Stops at the question number left. */
+static bool
+stop_later(void *ctx)
+{
+	int *left = ctx;
+
+	return (*left)-- <= 0;
+}
+
+/* Run three tokens with these picks on a model, stopped at question number at (none: below 0). */
+static LepStatus
+run_picks(const LepModel *model, const uint32_t *picks, size_t n_picks, int at, LepError *err)
+{
+	static const int32_t ids[3] = {2, 4, 3};
+	static const uint32_t starts[2] = {0, 3};
+	static float out[3 * 1024];
+	LepBatch batch = {1, 3, ids, NULL, starts, picks, n_picks};
+	LepStop stop = {stop_later, &at};
+	size_t size = lep_graph_arena_size(model->graph, 3, 1, 3);
+	void *arena = aligned_alloc(64, (size + 63) / 64 * 64);
+	LepStatus status =
+		lep_graph_run(model->graph, &batch, arena, size, out, at < 0 ? NULL : &stop, err);
+
+	free(arena);
+	return status;
+}
+
+/* Picks that are none, out of order or beyond the batch; a stop at every question. */
+static void
+test_picks(int task)
+{
+	static const uint8_t hash[LEP_HASH_BYTES];
+	static const uint32_t good[2] = {0, 2};
+	static const uint32_t bad[][2] = {{2, 0}, {1, 1}, {1, 3}};
+	const LepKernels *kernels = lep_kernels_choose("auto");
+	LepError err = {0};
+	LepArena arena;
+	LepModel model;
+	uint64_t size = 0;
+	char *image = make_image(FAMILIES "/electra-mask", task, kernels, &size, &err);
+	int n_stops = 0;
+
+	lep_arena_init(&arena, &lep_malloc_allocator, 0);
+	if (check(image != NULL &&
+				  lep_image_open(image, size, hash, kernels, &arena, &model, &err) == LEP_OK,
+			  "%s", err.message) &&
+		check(3 * lep_desc_width(model.view.desc) <= 3 * 1024, "room for three rows"))
+	{
+		check(run_picks(&model, good, 2, -1, &err) == LEP_OK, "%s", err.message);
+		check(run_picks(&model, NULL, 0, -1, &err) == LEP_OK, "no picks: %s", err.message);
+		for (size_t i = 0; i < 3; i++)
+			check(run_picks(&model, bad[i], 2, -1, &err) == LEP_BAD_INPUT, "bad picks %zu", i);
+		while (n_stops < 1000 && run_picks(&model, good, 2, n_stops, &err) == LEP_CANCELLED)
+			n_stops++;
+		check(n_stops > 10 && run_picks(&model, good, 2, n_stops, &err) == LEP_OK,
+			  "%d questions: %s", n_stops, err.message);
+	}
+	lep_arena_free(&arena);
+	free(image);
+}
+
 int
 main(void)
 {
@@ -270,5 +331,7 @@ main(void)
 	free(names);
 	check(n_checked > 0, "no folder in %s", FAMILIES);
 	test_tasks();
+	test_picks(LEP_TASK_MASK);
+	test_picks(LEP_TASK_SPARSE);
 	return test_done();
 }
