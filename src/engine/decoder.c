@@ -420,26 +420,56 @@ decode_strip(Decoding *d, const LepStep *step, const uint64_t *counts)
 	}
 }
 
-/* Replace: every match of a text by another. */
+/* Replace every match of a regex in text[len], which is written to the token at work. */
 static void
-decode_replace(Decoding *d, const LepStep *step, const char *bytes)
+append_matched(Decoding *d, const unsigned char *text, size_t len, const LepReplacing *what)
 {
-	LepReplace head;
+	LepTokenRun *run = d->run;
+	LepCharBuffer *chars = &run->scratch->chars;
+	LepRegexMatcher m;
+	size_t last = 0;
+	size_t start, end;
+	bool found = len > 0;
 
-	memcpy(&head, bytes, sizeof(head));
-	bytes += sizeof(head);
-	if (head.pattern_len == 0 ||
-		(uint64_t) head.pattern_len + head.content_len != step->len - sizeof(head))
+	if (found)
+		d->status = lep_chars_load(chars, (const char *) text, 0, len, run->stop, run->err);
+	if (found && d->status == LEP_OK)
+		d->status = lep_regex_start(&m, what->pattern, &chars->regex, chars->chars, chars->n,
+									run->stop, run->err);
+	while (found && d->status == LEP_OK)
+	{
+		d->status = lep_regex_next(&m, &start, &end, &found);
+		if (d->status != LEP_OK || !found)
+			break;
+		start = start < chars->n ? chars->chars[start].start : len;
+		append(d, text + last, start - last);
+		append(d, what->content, what->content_len);
+		last = end < chars->n ? chars->chars[end].start : len;
+	}
+	append(d, text + last, len - last);
+}
+
+/* Replace: every match of a text or a regex by a text. */
+static void
+decode_replace(Decoding *d, const LepStep *step)
+{
+	LepReplacing what;
+
+	if (!lep_replacing_view(d->run->data, step, &what))
 	{
 		d->status = lep_error(d->run->err, LEP_BAD_IMAGE, "tokenizer tables are damaged");
 		return;
 	}
-	for (size_t i = 0; i < d->now->n; i++)
+	for (size_t i = 0; i < d->now->n && d->status == LEP_OK; i++)
 	{
 		size_t from = start_of(d->now, i);
+		const unsigned char *text = d->now->bytes + from;
 
-		append_replaced(d, d->now->bytes + from, d->now->ends[i] - from, bytes, head.pattern_len,
-						bytes + head.pattern_len, head.content_len);
+		if (what.regex)
+			append_matched(d, text, d->now->ends[i] - from, &what);
+		else
+			append_replaced(d, text, d->now->ends[i] - from, what.pattern, what.pattern_len,
+							what.content, what.content_len);
 		close_token(d);
 	}
 }
@@ -448,9 +478,7 @@ decode_replace(Decoding *d, const LepStep *step, const char *bytes)
 static size_t
 least_data(uint32_t kind)
 {
-	return kind == LEP_DECODE_STRIP		? 2 * sizeof(uint64_t)
-		   : kind == LEP_DECODE_REPLACE ? sizeof(LepReplace)
-										: 0;
+	return kind == LEP_DECODE_STRIP ? 2 * sizeof(uint64_t) : 0;
 }
 
 /* Run one step. */
@@ -492,7 +520,7 @@ decode_step(Decoding *d, const LepStep *step)
 			decode_strip(d, step, counts);
 			break;
 		case LEP_DECODE_REPLACE:
-			decode_replace(d, step, data);
+			decode_replace(d, step);
 			break;
 	}
 	turn(d);

@@ -463,18 +463,11 @@ static LepStatus
 replace(LepCharBuffer *buffer, LepData data, const LepStep *step, const LepStop *stop,
 		LepError *err)
 {
-	const char *bytes = step_data(data, step, sizeof(LepReplace));
-	LepReplace head;
+	LepReplacing what;
 
-	if (bytes == NULL)
+	if (!lep_replacing_view(data, step, &what))
 		return damaged(err);
-	memcpy(&head, bytes, sizeof(head));
-	bytes += sizeof(head);
-	if (head.pattern_len == 0 ||
-		(uint64_t) head.pattern_len + head.content_len != step->len - sizeof(head))
-		return damaged(err);
-	return lep_chars_replace(buffer, bytes, head.pattern_len, bytes + head.pattern_len,
-							 head.content_len, stop, err);
+	return lep_chars_replace(buffer, &what, stop, err);
 }
 
 /* Run a step whose data a file gave. */

@@ -28,9 +28,21 @@ LepStatus lep_chars_worked(const LepStop *stop, size_t i, LepError *err);
 LepStatus lep_chars_precompiled(LepCharBuffer *buffer, const LepCharsmap *map, const LepStop *stop,
 								LepError *err);
 
-/* Replace every occurrence of pattern[pattern_len], not empty, by content[content_len]; both UTF-8. */
-LepStatus lep_chars_replace(LepCharBuffer *buffer, const char *pattern, size_t pattern_len,
-							const char *content, size_t content_len, const LepStop *stop,
+/* What a Replace, normalizer or decoder, looks for and writes. */
+typedef struct LepReplacing
+{
+	const char *pattern; /* [pattern_len] UTF-8, not empty, or a regex's program */
+	size_t pattern_len;
+	const char *content; /* [content_len] UTF-8 */
+	size_t content_len;
+	bool regex;
+} LepReplacing;
+
+/* View the data of a step; false when it is damaged, the program of a regex not looked at. */
+bool lep_replacing_view(LepData data, const LepStep *step, LepReplacing *what);
+
+/* Replace every match. */
+LepStatus lep_chars_replace(LepCharBuffer *buffer, const LepReplacing *what, const LepStop *stop,
 							LepError *err);
 
 /* Put prefix[len], UTF-8 and not empty, before a text that is not empty. */

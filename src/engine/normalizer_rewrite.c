@@ -27,25 +27,15 @@ reserve_spare(LepCharBuffer *buffer, size_t need, LepError *err)
 	return lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, need, err);
 }
 
-/* What a Precompiled step has written so far. */
-typedef struct Rewriting
-{
-	LepCharBuffer *buffer;
-	const LepCharsmap *map;
-	size_t n;	   /* characters in spare */
-	bool modified; /* something was replaced */
-} Rewriting;
-
-/* Make room for one more replacement in spare, keeping what is there. */
+/* Make room for more characters behind spare[n], keeping these. */
 static LepStatus
-grow_spare(Rewriting *r, size_t left, LepError *err)
+grow_spare(LepCharBuffer *buffer, size_t n, size_t more, LepError *err)
 {
-	LepCharBuffer *buffer = r->buffer;
 	LepChar *bigger;
 	size_t need;
 	size_t bytes;
 
-	if (!lep_add(r->n, left, &need) || !lep_add(need, LEP_CHARSMAP_TEXT_MAX, &need))
+	if (!lep_add(n, more, &need))
 		return no_memory(err);
 	if (need <= buffer->spare_capacity)
 		return LEP_OK;
@@ -54,14 +44,23 @@ grow_spare(Rewriting *r, size_t left, LepError *err)
 	bigger = buffer->allocator->alloc(buffer->allocator->ctx, bytes);
 	if (bigger == NULL)
 		return no_memory(err);
-	if (r->n > 0)
-		memcpy(bigger, buffer->spare, r->n * sizeof(LepChar));
+	if (n > 0)
+		memcpy(bigger, buffer->spare, n * sizeof(LepChar));
 	if (buffer->spare != NULL)
 		buffer->allocator->free(buffer->allocator->ctx, buffer->spare);
 	buffer->spare = bigger;
 	buffer->spare_capacity = need;
 	return LEP_OK;
 }
+
+/* What a Precompiled step has written so far. */
+typedef struct Rewriting
+{
+	LepCharBuffer *buffer;
+	const LepCharsmap *map;
+	size_t n;	   /* characters in spare */
+	bool modified; /* something was replaced */
+} Rewriting;
 
 /* Append the replacement text[len] of n_old characters, with changes as lep_chars_settle reads them. */
 static void
@@ -121,7 +120,7 @@ lep_chars_precompiled(LepCharBuffer *buffer, const LepCharsmap *map, const LepSt
 		size_t end = lep_grapheme_end(chars, buffer->n, at);
 		bool whole = end - at < GRAPHEME_BYTES;
 
-		status = grow_spare(&r, buffer->n - at, err);
+		status = grow_spare(buffer, r.n, buffer->n - at + LEP_CHARSMAP_TEXT_MAX, err);
 		if (status != LEP_OK)
 			return status;
 		whole = whole && replace_known(&r, chars + at, end - at);
@@ -129,7 +128,7 @@ lep_chars_precompiled(LepCharBuffer *buffer, const LepCharsmap *map, const LepSt
 		{
 			LepChar now = {.c = chars[i].c};
 
-			status = grow_spare(&r, buffer->n - i, err);
+			status = grow_spare(buffer, r.n, buffer->n - i + LEP_CHARSMAP_TEXT_MAX, err);
 			if (status == LEP_OK)
 				status = lep_chars_worked(stop, i, err);
 			if (status != LEP_OK)
@@ -183,42 +182,106 @@ write_text(LepChar *out, const char *text, size_t len, const LepChar *origin)
 	return n;
 }
 
-/* Replace every occurrence of a text by another; new characters come from the last one replaced. */
-LepStatus
-lep_chars_replace(LepCharBuffer *buffer, const char *pattern, size_t pattern_len,
-				  const char *content, size_t content_len, const LepStop *stop, LepError *err)
+/* Find the next match of what is replaced, from `from` on; *found tells whether there is one. */
+static LepStatus
+next_match(const LepCharBuffer *buffer, const LepReplacing *what, LepRegexMatcher *m, size_t from,
+		   size_t *start, size_t *end, bool *found, const LepStop *stop, LepError *err)
 {
-	size_t found = 0;
-	size_t n_pattern = 1;
-	size_t need;
 	size_t n = 0;
+
+	if (what->regex)
+		return lep_regex_next(m, start, end, found);
+	for (*start = from; *start < buffer->n; ++*start)
+	{
+		LepStatus status = lep_chars_worked(stop, *start, err);
+
+		if (status != LEP_OK)
+			return status;
+		*found = starts_with(buffer->chars + *start, buffer->n - *start, what->pattern,
+							 what->pattern_len, &n);
+		*end = *start + n;
+		if (*found)
+			return LEP_OK;
+	}
+	*found = false;
+	return LEP_OK;
+}
+
+/* Append chars[from, to) to spare[*n]. */
+static LepStatus
+copy_chars(LepCharBuffer *buffer, size_t from, size_t to, size_t *n, LepError *err)
+{
+	LepStatus status = grow_spare(buffer, *n, to - from, err);
+
+	if (status == LEP_OK && to > from)
+		memcpy(buffer->spare + *n, buffer->chars + from, (to - from) * sizeof(LepChar));
+	*n += to - from;
+	return status;
+}
+
+/* Replace every match by a text, whose characters come from the last one replaced or before it. */
+LepStatus
+lep_chars_replace(LepCharBuffer *buffer, const LepReplacing *what, const LepStop *stop,
+				  LepError *err)
+{
+	LepRegexMatcher m;
+	size_t last = 0;
+	size_t n = 0;
+	size_t start, end;
+	bool found;
+	bool modified = false;
 	LepStatus status = LEP_OK;
 
-	for (size_t i = 0; i < buffer->n && status == LEP_OK; status = lep_chars_worked(stop, i, err))
+	if (buffer->n == 0)
+		return LEP_OK;
+	if (what->regex)
+		status =
+			lep_regex_start(&m, what->pattern, &buffer->regex, buffer->chars, buffer->n, stop, err);
+	while (status == LEP_OK)
 	{
-		bool here = starts_with(buffer->chars + i, buffer->n - i, pattern, pattern_len, &n_pattern);
+		LepChar origin;
 
-		found += here;
-		i += here ? n_pattern : 1;
+		status = next_match(buffer, what, &m, last, &start, &end, &found, stop, err);
+		if (status != LEP_OK || !found)
+			break;
+		status = copy_chars(buffer, last, start, &n, err);
+		if (status == LEP_OK)
+			status = grow_spare(buffer, n, what->content_len, err);
+		if (status != LEP_OK)
+			break;
+		origin = buffer->chars[end > 0 ? end - 1 : 0];
+		if (end == 0)
+			origin.end = origin.start;
+		n += write_text(buffer->spare + n, what->content, what->content_len, &origin);
+		last = end;
+		modified = true;
 	}
-	if (status != LEP_OK || found == 0)
+	if (status != LEP_OK || !modified)
 		return status;
-	if (!lep_mul(found, content_len, &need) || !lep_add(need, buffer->n, &need))
-		return no_memory(err);
-	status = reserve_spare(buffer, need, err);
-	for (size_t i = 0; i < buffer->n && status == LEP_OK; status = lep_chars_worked(stop, i, err))
-	{
-		if (!starts_with(buffer->chars + i, buffer->n - i, pattern, pattern_len, &n_pattern))
-		{
-			buffer->spare[n++] = buffer->chars[i++];
-			continue;
-		}
-		i += n_pattern;
-		n += write_text(buffer->spare + n, content, content_len, &buffer->chars[i - 1]);
-	}
+	status = copy_chars(buffer, last, buffer->n, &n, err);
 	if (status == LEP_OK)
 		lep_chars_take_spare(buffer, n);
 	return status;
+}
+
+/* View the data of a Replace. */
+bool
+lep_replacing_view(LepData data, const LepStep *step, LepReplacing *what)
+{
+	const char *bytes = (const char *) data.bytes + step->offset;
+	LepReplace head;
+
+	if (step->offset % 64 != 0 || step->offset > data.size ||
+		step->len > data.size - step->offset || step->len < sizeof(head))
+		return false;
+	memcpy(&head, bytes, sizeof(head));
+	what->regex = step->flags & 1;
+	what->pattern = bytes + sizeof(head);
+	what->pattern_len = head.pattern_len;
+	what->content = what->pattern + head.pattern_len;
+	what->content_len = head.content_len;
+	return head.pattern_len > 0 &&
+		   (uint64_t) head.pattern_len + head.content_len == step->len - sizeof(head);
 }
 
 /* Put a text before the first character, with its origin. */

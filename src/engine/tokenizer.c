@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "decoder.h"
+#include "normalizer_parts.h"
 #include "tokenizer_model.h"
 
 #define BLOB_ALIGN	 64
@@ -54,6 +56,18 @@ split_fits(const LepStep *step, LepData data)
 	return step->kind != LEP_PRE_FIXED || step->flags > 0;
 }
 
+/* Is the data of a normalizer or a decoder there and, of a Replace, sound? */
+static bool
+rewriting_fits(const LepStep *step, uint32_t replace, LepData data)
+{
+	LepReplacing what;
+
+	if (step->kind != replace)
+		return lep_data_array(data, step->offset, step->len, 1) != NULL;
+	return lep_replacing_view(data, step, &what) &&
+		   (!what.regex || lep_regex_fits(what.pattern, what.pattern_len));
+}
+
 /* Does the data of steps lie in the data area, and is the model's sound? */
 static bool
 parts_fit(const struct LepTokenizerTables *tables)
@@ -61,7 +75,10 @@ parts_fit(const struct LepTokenizerTables *tables)
 	LepData data = data_of(tables);
 
 	for (uint32_t i = 0; i < tables->n_norms; i++)
-		if (lep_data_array(data, tables->norms[i].offset, tables->norms[i].len, 1) == NULL)
+		if (!rewriting_fits(&tables->norms[i], LEP_NORM_REPLACE, data))
+			return false;
+	for (uint32_t i = 0; i < tables->n_decoders; i++)
+		if (!rewriting_fits(&tables->decoders[i], LEP_DECODE_REPLACE, data))
 			return false;
 	for (uint32_t i = 0; i < tables->n_splits; i++)
 		if (!split_fits(&tables->split_steps[i], data))

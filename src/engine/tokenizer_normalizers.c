@@ -75,6 +75,36 @@ read_bert_normalizer(LepTokenizerSpec *spec, const json_t *json, bool *matches, 
 									err);
 }
 
+/* Compile a regex; one that matches nothing at a text's start is refused, as its origin would be nowhere. */
+static LepStatus
+compile_regex(LepTokenizerSpec *spec, const char *part, const json_t *regex, const void **program,
+			  size_t *size, LepError *err)
+{
+	static const LepChar samples[] = {{'a', 0, 1}, {' ', 0, 1}, {'\n', 0, 1}};
+	LepRegexScratch scratch = {.allocator = spec->work->allocator};
+	void *compiled;
+	bool empty = false;
+	LepStatus status = lep_regex_compile(json_string_value(regex), json_string_length(regex),
+										 spec->file, part, spec->work, &compiled, size, err);
+
+	*program = compiled;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]) && status == LEP_OK; i++)
+	{
+		LepRegexMatcher m;
+		size_t start, end;
+		bool found;
+
+		status = lep_regex_start(&m, compiled, &scratch, &samples[i], 1, NULL, err);
+		if (status == LEP_OK)
+			status = lep_regex_next(&m, &start, &end, &found);
+		empty = empty || (status == LEP_OK && found && end == 0);
+	}
+	lep_regex_free(&scratch);
+	if (status == LEP_OK && empty)
+		return lep_part_unsupported(spec, part, "Replace of nothing", err);
+	return status;
+}
+
 /* Append a Replace: pattern and content behind a LepReplace. */
 LepStatus
 lep_spec_replace(LepTokenizerSpec *spec, const char *part, const json_t *json, LepStep *steps,
@@ -84,30 +114,37 @@ lep_spec_replace(LepTokenizerSpec *spec, const char *part, const json_t *json, L
 	const json_t *string = json_object_get(pattern, "String");
 	const json_t *regex = json_object_get(pattern, "Regex");
 	const json_t *content = json_object_get(json, "content");
-	LepReplace head;
+	const void *what = json_string_value(string);
+	size_t what_len = json_string_length(string);
+	LepReplace head = {0};
 	char *bytes;
+	size_t size;
+	LepStatus status = LEP_OK;
 
 	if (json_object_size(pattern) != 1 || (!json_is_string(string) && !json_is_string(regex)))
 		return lep_part_malformed(spec, part, "Replace", "pattern", err);
 	if (!json_is_string(content))
 		return lep_part_malformed(spec, part, "Replace", "content", err);
-	if (regex != NULL)
-		return lep_part_unsupported(spec, part, json_string_value(regex), err);
-	if (json_string_length(string) == 0)
+	if (json_string_length(regex) == 0 && what_len == 0)
 		return lep_part_unsupported(spec, part, "Replace of nothing", err);
-	if (json_string_length(string) > REPLACE_BYTES_MAX ||
-		json_string_length(content) > REPLACE_BYTES_MAX)
+	if (what_len > REPLACE_BYTES_MAX || json_string_length(content) > REPLACE_BYTES_MAX)
 		return lep_part_unsupported(spec, part, "Replace of more than 1024 bytes", err);
-	head.pattern_len = (uint32_t) json_string_length(string);
+	if (regex != NULL)
+		status = compile_regex(spec, part, regex, &what, &what_len, err);
+	if (status != LEP_OK)
+		return status;
+	if (what_len > UINT32_MAX)
+		return lep_part_unsupported(spec, part, "Replace of a large pattern", err);
+	head.pattern_len = (uint32_t) what_len;
 	head.content_len = (uint32_t) json_string_length(content);
-	bytes = lep_arena_alloc(spec->work, sizeof(head) + head.pattern_len + head.content_len);
+	size = sizeof(head) + head.pattern_len + head.content_len;
+	bytes = lep_arena_alloc(spec->work, size);
 	if (bytes == NULL)
 		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
 	memcpy(bytes, &head, sizeof(head));
-	memcpy(bytes + sizeof(head), json_string_value(string), head.pattern_len);
+	memcpy(bytes + sizeof(head), what, head.pattern_len);
 	memcpy(bytes + sizeof(head) + head.pattern_len, json_string_value(content), head.content_len);
-	return lep_spec_step(spec, part, steps, n_steps, kind, 0, bytes,
-						 sizeof(head) + head.pattern_len + head.content_len, err);
+	return lep_spec_step(spec, part, steps, n_steps, kind, regex != NULL, bytes, size, err);
 }
 
 /* Append a Precompiled. */

@@ -25,6 +25,8 @@ typedef struct Kept
 	const LepSpecAdded *token;
 	const char *pattern; /* [pattern_len] */
 	size_t pattern_len;
+	const char *name; /* [name_len] what its id is turned back into: its normalized form */
+	size_t name_len;
 } Kept;
 
 typedef struct Packer
@@ -34,6 +36,7 @@ typedef struct Packer
 	LepArena work;		 /* freed at the end */
 	LepCharBuffer chars; /* freed at the end */
 	Kept *kept;			 /* [n_kept] */
+	json_t *specials;	 /* set of the contents of special tokens */
 	size_t n_kept;
 	LepTrieUnit *words, *raw, *normal, *lowered;
 	size_t n_words, n_raw, n_normal, n_lowered;
@@ -199,7 +202,9 @@ add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 			continue;
 		kept->id = id;
 		kept->token = token;
-		if (json_object_setn_new(by_content, token->content, token->len, json_integer(id)) != 0)
+		if (json_object_setn_new(by_content, token->content, token->len, json_integer(id)) != 0 ||
+			(token->special &&
+			 json_object_setn_new(p->specials, token->content, token->len, json_true()) != 0))
 			return no_memory(p->err);
 		status = check_id(p, id, token->content, token->len);
 		if (status != LEP_OK)
@@ -219,6 +224,8 @@ add_tokens(Packer *p, json_t *by_content, json_t *by_id)
 				kept->pattern_len = form_len;
 			}
 		}
+		kept->name = kept->pattern != NULL ? kept->pattern : token->content;
+		kept->name_len = kept->pattern != NULL ? kept->pattern_len : token->len;
 	}
 	return LEP_OK;
 }
@@ -502,6 +509,13 @@ set_name(Packer *p, int64_t id, const char *name, size_t len, uint32_t flags, si
 	return LEP_OK;
 }
 
+/* Is text[len] the content of a special token?  Like the library, go by texts, not by ids. */
+static bool
+is_special(const Packer *p, const char *text, size_t len)
+{
+	return json_object_getn(p->specials, text, len) != NULL;
+}
+
 /* Write down the names of all ids. */
 static LepStatus
 build_names(Packer *p)
@@ -526,7 +540,7 @@ build_names(Packer *p)
 	}
 	for (size_t i = 0; i < p->n_kept; i++)
 	{
-		fits = fits && lep_add(size, p->kept[i].token->len, &size);
+		fits = fits && lep_add(size, p->kept[i].name_len, &size);
 		if ((size_t) p->kept[i].id >= p->n_names)
 			p->n_names = (size_t) p->kept[i].id + 1;
 	}
@@ -543,13 +557,18 @@ build_names(Packer *p)
 		status = set_name(p, spec->vocab[i].value, spec->vocab[i].bytes, spec->vocab[i].len,
 						  LEP_NAME_KNOWN, &at);
 	for (size_t i = 0; i < spec->n_doubles && status == LEP_OK; i++)
-		status = set_name(p, spec->doubles[i].value, spec->doubles[i].bytes, spec->doubles[i].len,
-						  LEP_NAME_KNOWN, &at);
+		status =
+			set_name(p, spec->doubles[i].value, spec->doubles[i].bytes, spec->doubles[i].len,
+					 LEP_NAME_KNOWN | (is_special(p, spec->doubles[i].bytes, spec->doubles[i].len)
+										   ? LEP_NAME_SPECIAL
+										   : 0),
+					 &at);
 	for (size_t i = 0; i < p->n_kept && status == LEP_OK; i++)
-		status = set_name(p, p->kept[i].id, p->kept[i].token->content, p->kept[i].token->len,
-						  LEP_NAME_KNOWN | LEP_NAME_ADDED |
-							  (p->kept[i].token->special ? LEP_NAME_SPECIAL : 0),
-						  &at);
+		status = set_name(
+			p, p->kept[i].id, p->kept[i].name, p->kept[i].name_len,
+			LEP_NAME_KNOWN | LEP_NAME_ADDED |
+				(is_special(p, p->kept[i].name, p->kept[i].name_len) ? LEP_NAME_SPECIAL : 0),
+			&at);
 	return status;
 }
 
@@ -651,12 +670,14 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 	json_t *by_id = json_object();
 	LepStatus status;
 
+	p.specials = json_object();
 	*blob = NULL;
 	*blob_size = 0;
 	p.vocab_size = vocab_size < INT32_MAX ? vocab_size : INT32_MAX;
 	lep_arena_init(&p.work, arena->allocator, 0);
 	lep_chars_init(&p.chars, arena->allocator);
-	status = by_content != NULL && by_id != NULL ? build_words(&p) : no_memory(err);
+	status = by_content != NULL && by_id != NULL && p.specials != NULL ? build_words(&p)
+																	   : no_memory(err);
 	if (status == LEP_OK)
 		status = add_tokens(&p, by_content, by_id);
 	if (status == LEP_OK)
@@ -682,6 +703,7 @@ lep_tokenizer_pack(LepTokenizerSpec *spec, size_t vocab_size, LepArena *arena, v
 		status = write_blob(&p, arena, blob, blob_size);
 	json_decref(by_content);
 	json_decref(by_id);
+	json_decref(p.specials);
 	lep_chars_free(&p.chars);
 	lep_arena_free(&p.work);
 	return status;

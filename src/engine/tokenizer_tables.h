@@ -174,7 +174,7 @@ struct LepTokenizerTables
 	LepStep decoders[LEP_STEPS_MAX];	/* LEP_DECODE_ */
 };
 
-/* The vocabulary string of an id; that of an added token where there is one. */
+/* The vocabulary string of an id; that of an added token where there is one, as it reads normalized. */
 typedef struct LepName
 {
 	uint32_t start; /* bytes from the start of name_bytes */
@@ -191,7 +191,7 @@ lep_blank_char(uint32_t c)
 
 #define LEP_NAME_KNOWN	 1u /* the id has a token */
 #define LEP_NAME_ADDED	 2u /* an added token */
-#define LEP_NAME_SPECIAL 4u /* an added token that is special */
+#define LEP_NAME_SPECIAL 4u /* reads like a special token: decoding can pass over it */
 
 /* An added token as the files tell it. */
 typedef struct LepSpecAdded
