@@ -61,14 +61,14 @@ def typed(content, **flags):
     return made
 
 
-def pieces_of(words, specials):
-    vocab = compare_unigram.vocabulary(words, 2000, 3)[3:]
+def pieces_of(words, specials, size):
+    vocab = compare_unigram.vocabulary(words, size, 3)[3:]
     return list(specials) + [(piece, score, NORMAL) for piece, score in vocab]
 
 
-def shapes(words, charsmap):
+def shapes(words, charsmap, size=2000):
     """(name, config.json, files); text files as objects, the model's as bytes."""
-    fairseq = pieces_of(words, [("<unk>", 0, UNKNOWN), ("<s>", 0, CONTROL), ("</s>", 0, CONTROL)])
+    fairseq = pieces_of(words, [("<unk>", 0, UNKNOWN), ("<s>", 0, CONTROL), ("</s>", 0, CONTROL)], size)
     xlm = {"sentencepiece.bpe.model": spm(fairseq, charsmap)}
     config = {"model_type": "xlm-roberta"}
 
@@ -103,7 +103,7 @@ def shapes(words, charsmap):
     yield "CamemBERT, additional", {"model_type": "camembert"}, with_settings(camembert, {
         "additional_special_tokens": ["<s>NOTUSED", "</s>NOTUSED"], "tokenizer_class": "CamembertTokenizer"})
     albert = pieces_of(words, [("<pad>", 0, CONTROL), ("<unk>", 0, UNKNOWN), ("[CLS]", 0, CONTROL), ("[SEP]", 0, CONTROL), ("[MASK]", 0, CONTROL),
-                               ("(", 0, USER)])
+                               ("(", 0, USER)], size)
     for lower in (True, False):
         for accents in (True, False):
             yield (f"ALBERT lower={lower} accents={accents}", {"model_type": "albert"}, with_settings(
@@ -113,14 +113,14 @@ def shapes(words, charsmap):
     yield "ALBERT do_lower_case null", {"model_type": "albert"}, with_settings({"spiece.model": spm(albert)}, {"do_lower_case": None})
     yield "ALBERT other tokens", {"model_type": "albert"}, with_settings({"spiece.model": spm(albert)}, {
         "cls_token": "[MASK]", "mask_token": typed("<m>", lstrip=True)})
-    deberta = pieces_of(words, [("[PAD]", 0, CONTROL), ("[CLS]", 0, CONTROL), ("[SEP]", 0, CONTROL), ("[UNK]", 0, UNKNOWN)])
+    deberta = pieces_of(words, [("[PAD]", 0, CONTROL), ("[CLS]", 0, CONTROL), ("[SEP]", 0, CONTROL), ("[UNK]", 0, UNKNOWN)], size)
     for name, settings in [("", {}), (" lower", {"do_lower_case": True}), (" punct", {"split_by_punct": True}),
                            (" first", {"add_prefix_space": False}), (" vocab_type", {"vocab_type": "spm", "do_lower_case": False})]:
         yield "DeBERTa-v2" + name, {"model_type": "deberta-v2"}, with_settings({"spm.model": spm(deberta, charsmap, 3)}, settings, added_tokens={
             "[MASK]": 2001})
     yield "DeBERTa-v2 unknown elsewhere", {"model_type": "deberta-v2"}, {"spm.model": spm(
         [(t, -1 if t == "[UNK]" else s, k) for t, s, k in deberta], b"", 3)}
-    t5 = pieces_of(words, [("<pad>", 0, CONTROL), ("</s>", 0, CONTROL), ("<unk>", 0, UNKNOWN)])
+    t5 = pieces_of(words, [("<pad>", 0, CONTROL), ("</s>", 0, CONTROL), ("<unk>", 0, UNKNOWN)], size)
     yield "T5", {"model_type": "t5"}, {"spiece.model": spm(t5, charsmap, 2)}
     yield "T5 extra_ids", {"model_type": "t5"}, with_settings({"spiece.model": spm(t5, charsmap, 2)}, {"extra_ids": 3})
     yield "T5 additional", {"model_type": "t5"}, with_settings({"spiece.model": spm(t5, charsmap, 2)}, {
@@ -133,16 +133,16 @@ def shapes(words, charsmap):
     yield "MPNet tokens", {"model_type": "mpnet"}, with_settings(mpnet, {"mask_token": "<mask>", "cls_token": typed("<s>", normalized=True),
                                                                          "do_lower_case": False})
     yield "MPNet fast", {"model_type": "mpnet"}, with_settings(mpnet, {"tokenizer_class": "MPNetTokenizerFast", "strip_accents": False})
-    yield from bpe_shapes(words, with_settings)
+    yield from bpe_shapes(words, with_settings, min(1500, size * 2))
     yield "a class not done", {"model_type": "bert"}, with_settings(xlm, {"tokenizer_class": "NoSuchTokenizer"})
 
 
-def bpe_shapes(words, with_settings):
+def bpe_shapes(words, with_settings, size):
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel()
     made.train_from_iterator([" ".join(words[:3000])] * 2, trainers.BpeTrainer(
-        vocab_size=1500, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False,
+        vocab_size=size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False,
         special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"]))
     model = json.loads(made.to_str())["model"]
     merges = ["#version: 0.2"] + [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]

@@ -78,10 +78,10 @@ def strip(left, right):
     return {"type": "Strip", "strip_left": left, "strip_right": right}
 
 
-def variants(words, charsmap):
+def variants(words, charsmap, size=3000):
     """(name, tokenizer.json)"""
     simple = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap).decode()}
-    vocab = vocabulary(words, 3000, 1)
+    vocab = vocabulary(words, size, 1)
     spaces = sequence("pretokenizers", {"type": "WhitespaceSplit"}, metaspace())
     yield "XLM-RoBERTa", tokenizer(vocab, normalizer=simple, pre_tokenizer=spaces, decoder=metaspace())
     yield "old XLM-RoBERTa", tokenizer(vocab, normalizer=sequence("normalizers", simple, replace(" {2,}", " ", True)),
@@ -94,7 +94,7 @@ def variants(words, charsmap):
     yield "whole text", tokenizer(vocab, normalizer=sequence("normalizers", simple, replace(" ", MARK)))
     yield "no normalizer", tokenizer(vocab, pre_tokenizer=metaspace("first"))
     yield "no split", tokenizer(vocab, normalizer=simple, pre_tokenizer=metaspace("never", False))
-    filled = vocabulary(words, 2500, 2, fallback=True)
+    filled = vocabulary(words, max(360, size * 5 // 6), 2, fallback=True)
     yield "byte fallback", tokenizer(filled, normalizer=simple, pre_tokenizer=metaspace(),
                                      model={"type": "Unigram", "unk_id": 0, "vocab": filled, "byte_fallback": True})
     lacking = [p for p in filled if p[0] != "<0xE2>"]
@@ -137,14 +137,21 @@ def decoders():
     yield "no type", {"prefix": "##", "cleanup": True}
 
 
-def decode_vocabulary(words):
+def decode_vocabulary(words, n=400):
     rng = random.Random(5)
     pieces = ["<unk>", "<s>", "</s>", "[X]", "##", "##a", "a", " ", "  ", ".", "n't", "'m", "'s", "'ve", "'re", "do", "not", "'", ",", "!", "?",
               "</w>", "x</w>", "y</w></w>", MARK, MARK + "a", MARK * 3, "_a_", "<0x+F>", "<0xg0>", "<0xe4>", "\u0120the", "\u0120", "\u00e2\u0124\u00ac", "\u00e2",
               "\u0124", "\u00ac", "\u4e2d", "\u00f0\u0141\u013a", "\u0122", "\u00ed\u0142\u0122", " do not", " n't", ""]
     pieces += [f"<0x{i:02X}>" for i in range(256)]
-    pieces += [rng.choice(["", "##", MARK, "\u0120"]) + rng.choice(words) for _ in range(400)]
+    pieces += [rng.choice(["", "##", MARK, "\u0120"]) + rng.choice(words) for _ in range(n)]
     return [[piece, -float(i % 17)] for i, piece in enumerate(dict.fromkeys(pieces))]
+
+
+def decoder_tokenizer(vocab, decoder):
+    return tokenizer(vocab, decoder=decoder, added_tokens=[
+        {"id": 3, "content": "[X]", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True},
+        {"id": len(vocab), "content": "new", "single_word": False, "lstrip": False, "rstrip": False, "normalized": True,
+         "special": False}])
 
 
 def compare_decoders(driver, folder, words, n):
@@ -155,10 +162,7 @@ def compare_decoders(driver, folder, words, n):
     for name, decoder in decoders():
         path = os.path.join(folder, "decoder.json")
         with open(path, "w", encoding="utf-8") as out:
-            json.dump(tokenizer(vocab, decoder=decoder, added_tokens=[
-                {"id": 3, "content": "[X]", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True},
-                {"id": len(vocab), "content": "new", "single_word": False, "lstrip": False, "rstrip": False, "normalized": True,
-                 "special": False}]), out)
+            json.dump(decoder_tokenizer(vocab, decoder), out)
         package = Tokenizer.from_file(path)
         blob = b"".join(struct.pack(f"<{len(ids) + 1}I", len(ids), *ids) for ids in lists)
         for skip in (False, True):
