@@ -180,6 +180,7 @@ typedef struct LepAttentionHalf
  * scratch holds attention_scratch(n_tokens, d_head, n_places) bytes, 64-byte aligned.
  *
  * What stands behind scratch is zero for attention of that kind; each changes it on its own:
+ *	 - k and v have n_heads / n_group heads (arXiv:2305.13245);
  *	 - only the rows of n_queries queries from first_query on are computed, with the same bits;
  *	 - a query sees keys at distance below local only, |s - t| < local;
  *	 - q and k are turned by the angles of their positions, pairs being d_head / 2 columns apart
@@ -197,6 +198,7 @@ typedef struct LepAttention
 	size_t n_tokens, n_heads, d_head;
 	float scale;
 	void *scratch;
+	size_t n_group;				   /* heads of q that share one of k and v; 0: 1 */
 	size_t first_query, n_queries; /* 0 queries: all */
 	size_t local;				   /* 0: all keys */
 	const float *cosine, *sine; /* [n_tokens, d_head / 2]; NULL: not turned; else d_head is even */

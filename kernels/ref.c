@@ -125,6 +125,13 @@ ref_turned(const LepAttention *a, const float *x, size_t t, size_t i)
 	return i < half ? x[i] * cosine - x[i + half] * sine : x[i] * cosine + x[i - half] * sine;
 }
 
+/* Return the head of k and v that head h of q reads. */
+static size_t
+ref_key_head(const LepAttention *a, size_t h)
+{
+	return h / (a->n_group > 0 ? a->n_group : 1);
+}
+
 /*
  * Return the score of query t and key s in head h: Vaswani et al., arXiv:1706.03762, section 3.2.1;
  * bias by distance: Raffel et al., arXiv:1910.10683, section 2.1; places: He et al.,
@@ -134,7 +141,7 @@ static double
 ref_score(const LepAttention *a, size_t h, size_t t, size_t s)
 {
 	const float *q = a->q + t * a->ldq + h * a->d_head;
-	const float *k = a->k + s * a->ldq + h * a->d_head;
+	const float *k = a->k + s * a->ldq + ref_key_head(a, h) * a->d_head;
 	ptrdiff_t distance = (ptrdiff_t) s - (ptrdiff_t) t;
 	double sum = 0.0;
 
@@ -183,7 +190,7 @@ ref_attention(const LepAttention *a)
 				double y = 0.0;
 
 				for (size_t s = low; s < high; s++)
-					y += p[s] * a->v[s * a->ldq + h * a->d_head + i];
+					y += p[s] * a->v[s * a->ldq + ref_key_head(a, h) * a->d_head + i];
 				a->out[t * a->ldo + h * a->d_head + i] = (float) (y / sum);
 			}
 		}

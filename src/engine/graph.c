@@ -240,7 +240,7 @@ lep_op_row_wise(const LepOp *op)
 bool
 lep_op_plain(const LepOp *op)
 {
-	return op->local == 0 && op->turn == 0 && op->bias == 0 && op->place == 0;
+	return op->n_group == 1 && op->local == 0 && op->turn == 0 && op->bias == 0 && op->place == 0;
 }
 
 /* Count the slots. */

@@ -52,7 +52,7 @@ set_relations(const LepRun *run, const LepOp *op, size_t head, LepAttention *arg
 	args->place_query = place != NULL && queries != NULL ? queries + head * args->d_head : NULL;
 }
 
-/* Attend over one head in calls of some queries each, where a head is too much for one call. */
+/* Attend in calls of some queries each, where one head is too much for one call. */
 static LepStatus
 attend_head(const LepRun *run, LepAttention *args, uint64_t query_flops)
 {
@@ -77,30 +77,34 @@ attend_text(const LepRun *run, const LepOp *op, const LepAttention *all, size_t 
 	uint64_t n = all->n_tokens;
 	uint64_t seen = op->local > 0 && 2 * (uint64_t) op->local < n ? 2 * (uint64_t) op->local : n;
 	uint64_t query_flops = (op->place > 0 ? 8 : 4) * seen * all->d_head;
-	size_t share = lep_run_share(run, op->n_heads, n * query_flops, 1);
+	size_t share = lep_run_share(run, op->n_heads, n * query_flops, op->n_group);
+	bool whole = share > op->n_group || op->n_group * n * query_flops <= run->graph->call_flops;
 	bool half = run->graph->buffers[op->in[0].buf].half;
 	LepAttention args = *all;
 	LepStatus status = LEP_OK;
 
+	/* Heads that share keys stay together. */
+	share = share < op->n_group ? op->n_group : share;
 	for (size_t head = 0; head < op->n_heads && status == LEP_OK; head += args.n_heads)
 	{
 		size_t left = op->n_heads - head;
 		size_t at = row * args.ldq + head * args.d_head;
+		size_t key = row * args.ldq + head / op->n_group * args.d_head;
 
 		args.n_heads = left < share ? left : share;
 		args.q = all->q + at;
-		args.k = all->k + at;
-		args.v = all->v + at;
+		args.k = all->k + key;
+		args.v = all->v + key;
 		args.out = all->out + row * args.ldo + head * args.d_head;
 		set_relations(run, op, head, &args);
 		if (lep_stopped(run->stop))
 			return LEP_CANCELLED;
 		if (half)
 			attend_half(run, op, &args, at);
-		else if (share > 1 || n * query_flops <= run->graph->call_flops)
+		else if (whole)
 			run->kernels->attention(&args);
 		else
-			status = attend_head(run, &args, query_flops);
+			status = attend_head(run, &args, op->n_group * query_flops);
 	}
 	return status;
 }
@@ -123,6 +127,7 @@ lep_run_attention(LepRun *run, const LepOp *op)
 	args.ldq = run->graph->buffers[op->in[0].buf].width;
 	args.ldo = run->graph->buffers[op->out].width;
 	args.d_head = run->graph->buffers[op->out].width / op->n_heads;
+	args.n_group = op->n_group;
 	args.scale = op->scale;
 	args.scratch = run->attention;
 	for (size_t text = run->text; text < run->text + run->n_texts && status == LEP_OK; text++)

@@ -352,6 +352,22 @@ lep_build_gate(LepBuilder *b, LepBuf x, LepBuf y, LepAct act)
 	return op->out;
 }
 
+/* Multiply the first half of a buffer by the activation of its second half. */
+LepBuf
+lep_build_gate_behind(LepBuilder *b, LepBuf x, LepAct act)
+{
+	LepBuf y = lep_build_gate(b, x, x, act);
+
+	if (y != LEP_NO_BUF)
+	{
+		LepOp *op = &b->graph->ops[b->graph->n_ops - 1];
+
+		op->in[0].col = op->in[1].col;
+		op->in[1].col = 0;
+	}
+	return y;
+}
+
 /* Make one row of each text. */
 LepBuf
 lep_build_pool(LepBuilder *b, LepBuf x, const uint8_t *modes, uint32_t n_modes, uint32_t skip)

@@ -107,13 +107,15 @@ build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads, f
 	const LepBuf in[3] = {q, k, v};
 	bool joined = q == k && k == v;
 	uint32_t width = lep_build_width(b, q) / (joined ? 3 : 1);
+	uint32_t shared = joined ? width : lep_build_width(b, k);
 	LepOp *op = lep_build_op(b, LEP_OP_ATTENTION, name, in, 3, width, LEP_ROWS_TOKENS);
 
 	if (op == NULL)
 		return LEP_NO_BUF;
 	if (n_heads == 0 || width == 0 || width % n_heads != 0 ||
 		(joined ? lep_build_width(b, q) % 3 != 0
-				: lep_build_width(b, k) != width || lep_build_width(b, v) != width))
+				: shared == 0 || width % shared != 0 || n_heads % (width / shared) != 0 ||
+					  lep_build_width(b, v) != shared))
 	{
 		lep_build_refuse(b, LEP_BAD_FILE, "%u columns cannot be shared by %u attention heads",
 						 lep_build_width(b, q), n_heads);
@@ -122,6 +124,7 @@ build_attention(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads, f
 	for (uint32_t i = 0; i < 3 && joined; i++)
 		op->in[i].col = i * width;
 	op->n_heads = n_heads;
+	op->n_group = width / shared;
 	op->scale = scale;
 	if (relations == NULL)
 		return op->out;

@@ -88,6 +88,7 @@ typedef struct LepRelations
 
 /*
  * The same with relations.  Where q, k and v are one buffer it holds them side by side, [tokens, 3 * n_heads * d_head].
+ * k and v may have fewer heads, a divisor of n_heads, which are shared by as many neighbours (arXiv:2305.13245).
  */
 LepBuf lep_build_attention_with(LepBuilder *b, LepBuf q, LepBuf k, LepBuf v, uint32_t n_heads,
 								float scale, const LepRelations *relations, const char *name, ...)
@@ -119,6 +120,8 @@ LepBuf lep_build_convolution(LepBuilder *b, LepBuf x, uint32_t d_out, uint32_t n
 
 /* [rows, width] = act(x) * y; where x and y are one buffer it holds them side by side. */
 LepBuf lep_build_gate(LepBuilder *b, LepBuf x, LepBuf y, LepAct act);
+/* [rows, width / 2] = the first half of x times act(its second half) */
+LepBuf lep_build_gate_behind(LepBuilder *b, LepBuf x, LepAct act);
 
 /*
  * [texts, n_modes * width] = each text's rows pooled in n_modes modes of LepPool,

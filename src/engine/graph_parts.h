@@ -102,6 +102,7 @@ typedef struct LepOp
 	bool rms;					  /* norm */
 	float scale;				  /* attention */
 	uint32_t n_heads, local;	  /* attention */
+	uint32_t n_group;			  /* attention: heads that share their keys and values */
 	uint32_t turn, bias, place;	  /* attention: 1 + number of a relation, 0: none */
 	uint8_t modes[LEP_MAX_POOLS]; /* pool */
 	uint32_t n_modes, skip;		  /* pool */

@@ -581,6 +581,8 @@ lep_source_open(LepFolder *folder, LepArena *arena, int wanted, LepSource **sour
 	if (status != LEP_OK)
 		return status;
 	find_prefix(&o);
+	if (o.family->look != NULL)
+		o.family->look(o.s, o.desc);
 	status = check_graph(&o);
 	if (status != LEP_OK)
 		return status;

@@ -45,6 +45,7 @@ V3 = dict(relative_attention=True, pos_att_type=["p2c", "c2p"], norm_rel_ebd="la
           position_biased_input=False, type_vocab_size=0, max_position_embeddings=300)
 ROTARY = dict(max_position_embeddings=300, num_hidden_layers=4, pad_token_id=0, cls_token_id=2, bos_token_id=2,
               sep_token_id=3, eos_token_id=3)
+TURNED = dict(max_position_embeddings=300, pad_token_id=0, bos_token_id=2, eos_token_id=3)
 # config class, stem of the model classes, settings
 FAMILIES = {
     "albert": ("Albert", dict(embedding_size=8)),
@@ -80,6 +81,16 @@ FAMILIES = {
         ROTARY, local_attention=20, num_attention_heads=4, layer_types=["sliding_attention", "full_attention"] * 2,
         rope_parameters={"full_attention": {"rope_type": "linear", "rope_theta": 500.0, "factor": 3.0},
                          "sliding_attention": {"rope_type": "default", "rope_theta": 70.0}})),
+    "eurobert": ("EuroBert", dict(TURNED, rope_theta=1000.0)),
+    "eurobert_shared": ("EuroBert", dict(TURNED, num_attention_heads=6, num_key_value_heads=2, head_dim=4, mlp_bias=True,
+                                         attention_bias=True, classifier_pooling="bos", hidden_size=24)),
+    "eurobert_mean": ("EuroBert", dict(TURNED, classifier_pooling="mean", num_key_value_heads=1, hidden_act="gelu")),
+    "gte": ("Gte", dict(TURNED)),
+    "gte_plain": ("Gte", dict(TURNED, type_vocab_size=0, hidden_act="silu",
+                              rope_parameters={"rope_type": "linear", "rope_theta": 50.0, "factor": 2.0})),
+    "jina_v3": ("JinaEmbeddingsV3", dict(TURNED)),
+    "nomic": ("NomicBert", dict(TURNED)),
+    "nomic_gelu": ("NomicBert", dict(TURNED, hidden_act="gelu", num_attention_heads=4)),
     "mpnet": ("MPNet", dict(pad_token_id=1)),
     "mpnet_long": ("MPNet", dict(pad_token_id=1, max_position_embeddings=300, relative_attention_num_buckets=40,
                                  num_attention_heads=4)),
@@ -187,6 +198,36 @@ def other_decoder(path):
     rename(path, change)
 
 
+def newer(path):
+    """The names of transformers' modules, where folders have those of the first publication."""
+    def change(tensors):
+        out = {}
+        for k, v in tensors.items():
+            for old, new in (("encoder.layers.", "layers."), ("encoder.layer.", "layers."), ("emb_ln", "embeddings.LayerNorm"),
+                             ("attn.out_proj", "self_attn.o_proj"), ("mixer.out_proj", "self_attn.o_proj"),
+                             ("attention.o_proj", "self_attn.o_proj"), ("fc11", "up_proj"), ("fc12", "gate_proj"),
+                             ("norm1", "post_attention_layernorm"), ("norm2", "post_mlp_layernorm"),
+                             ("attn_ln", "post_attention_layernorm"), ("mlp_ln", "post_mlp_layernorm"),
+                             ("lm_head.norm", "lm_head.layer_norm")):
+                k = k.replace(old, new)
+            if "emb_ln" in "".join(tensors) and "mixer" not in "".join(tensors):
+                k = k.replace("fc2", "down_proj")
+            parts = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "Wqkv": ("q_proj", "k_proj", "v_proj"),
+                     "up_gate_proj": ("up_proj", "gate_proj")}
+            joined = next((j for j in parts if j in k), None)
+            if joined is None:
+                out[k] = v
+                continue
+            for part, chunk in zip(parts[joined], v.chunk(len(parts[joined]))):
+                name = k.replace(joined, part)
+                for module in ("attn.", "mixer.", "attention."):
+                    name = name.replace("." + module, ".self_attn.")
+                out[name] = chunk.clone()
+        return out
+
+    rename(path, change)
+
+
 def halves(path):
     """Weights in 16 bits."""
     rename(path, lambda t: {k: v.to(torch.float16) for k, v in t.items()})
@@ -223,6 +264,7 @@ LAYOUTS = {
     "older": older,
     "decoder": with_decoder,
     "otherdecoder": other_decoder,
+    "newer": newer,
     "f16": halves,
     "nameless": no_architectures,
     "nopooler": no_pooler,
@@ -241,6 +283,8 @@ for _family in FAMILIES:
     for _layout in LAYOUTS:
         if _family == "rembert" and "decoder" in _layout:
             continue  # its decoder has another shape than the word table
+        if _layout == "newer" and _stem not in ("NomicBert", "Gte", "JinaEmbeddingsV3"):
+            continue  # their names are the same
         if "decoder" in _layout and not FAMILIES[_family][1].get("legacy", True):
             continue  # it has none of its own
         FOLDERS[f"{_family}-mask-{_layout}"] = (_family, "mask", _layout, {})

@@ -272,7 +272,8 @@ enum
 	LOCAL = 2,
 	BIASED = 4,
 	PLACE_KEYS = 8,
-	PLACE_QUERIES = 16
+	PLACE_QUERIES = 16,
+	GROUPED = 32
 };
 
 /* An attention with the kinds of changes in form, its arrays in that order; see drop_variant(). */
@@ -304,6 +305,7 @@ make_variant(Variant *v, unsigned form, size_t n, size_t heads, size_t d, size_t
 
 		v->place[i] = (int32_t) fmin(fmax((double) p, 0), 2.0 * (double) half - 1);
 	}
+	v->a.n_group = (form & GROUPED) != 0 ? heads : 0;
 	v->a.local = (form & LOCAL) != 0 ? local : 0;
 	v->a.cosine = (form & TURNED) != 0 ? v->arrays[0] : NULL;
 	v->a.sine = v->arrays[1];
@@ -383,7 +385,7 @@ test_variants(const LepKernels *k)
 	static const size_t heads[] = {2, 4, 6, 16, 32, 34, 64, 66};
 
 	for (size_t n = 1; n <= 35; n++)
-		for (unsigned form = 1; form < 32; form++)
+		for (unsigned form = 1; form < 64; form++)
 			check_variant(k, form, n, 1 + n % 2, heads[(n + form) % 8],
 						  1 + (n * 7 + form) % (n + 2));
 	for (size_t local = 1; local <= 200; local += 13)

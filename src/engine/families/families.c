@@ -17,11 +17,13 @@ static const LepFamily *const families[] = {
 	lep_family_deberta_v2,
 	lep_family_distilbert,
 	lep_family_electra,
+	lep_family_eurobert,
 	lep_family_megatron_bert,
 	lep_family_modernbert,
 	lep_family_mpnet,
 	lep_family_rembert,
 	lep_family_roberta,
+	lep_family_rotary,
 	/* clang-format on */
 };
 

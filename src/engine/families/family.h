@@ -11,6 +11,7 @@
 #include "../json.h"
 
 struct LepGraphBuilder;
+struct LepSource;
 
 /*
  * A class of transformers and the task that its head is for.  MASK serves EMBED, unless
@@ -42,6 +43,9 @@ typedef struct LepFamily
 
 	/* Append the operators of desc to the builder's graph. */
 	LepStatus (*build)(struct LepGraphBuilder *builder, const LepDesc *desc, LepError *err);
+
+	/* Set what the names of the tensors tell, before build; NULL: they tell nothing. */
+	void (*look)(const struct LepSource *source, LepDesc *desc);
 } LepFamily;
 
 /* Each file's models; the last entry has no model_type. */
@@ -50,11 +54,13 @@ extern const LepFamily lep_family_bert[];
 extern const LepFamily lep_family_deberta_v2[];
 extern const LepFamily lep_family_distilbert[];
 extern const LepFamily lep_family_electra[];
+extern const LepFamily lep_family_eurobert[];
 extern const LepFamily lep_family_megatron_bert[];
 extern const LepFamily lep_family_modernbert[];
 extern const LepFamily lep_family_mpnet[];
 extern const LepFamily lep_family_rembert[];
 extern const LepFamily lep_family_roberta[];
+extern const LepFamily lep_family_rotary[];
 
 /* The family of a model_type, or NULL. */
 const LepFamily *lep_family_find(const char *model_type);

@@ -134,11 +134,11 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 }
 
 const LepFamily lep_family_roberta[] = {
-	{"roberta", "roberta.", false, roberta, read_config, build},
-	{"xlm-roberta", "roberta.", false, xlm_roberta, read_config, build},
-	{"camembert", "roberta.", false, camembert, read_config, build},
-	{"data2vec-text", "data2vec_text.", false, data2vec, read_config, build},
-	{"roberta-prelayernorm", "roberta_prelayernorm.", false, pre_norm, read_config, build},
-	{"xlm-roberta-xl", "roberta.", false, xl, read_config, build},
-	{NULL, NULL, false, NULL, NULL, NULL},
+	{"roberta", "roberta.", false, roberta, read_config, build, NULL},
+	{"xlm-roberta", "roberta.", false, xlm_roberta, read_config, build, NULL},
+	{"camembert", "roberta.", false, camembert, read_config, build, NULL},
+	{"data2vec-text", "data2vec_text.", false, data2vec, read_config, build, NULL},
+	{"roberta-prelayernorm", "roberta_prelayernorm.", false, pre_norm, read_config, build, NULL},
+	{"xlm-roberta-xl", "roberta.", false, xl, read_config, build, NULL},
+	{NULL, NULL, false, NULL, NULL, NULL, NULL},
 };
