@@ -353,15 +353,15 @@ DEFINE_ARCHITECTURES(nomic, "NomicBert");
 DEFINE_ARCHITECTURES(gte, "Gte");
 DEFINE_ARCHITECTURES(jina, "JinaEmbeddingsV3");
 
-#define FAMILY(type, before, classes)                                         \
-	{                                                                         \
-		.model_type = (type), .prefix = (before), .architectures = (classes), \
-		.read_config = read_config, .look = look, .build = build              \
+#define FAMILY(type, before, typed, classes)                                                 \
+	{                                                                                        \
+		.model_type = (type), .prefix = (before), .typed_pairs = (typed),                    \
+		.architectures = (classes), .read_config = read_config, .look = look, .build = build \
 	}
 
 const LepFamily lep_family_rotary[] = {
-	FAMILY("nomic_bert", "nomic_bert.", nomic),
-	FAMILY("gte", "gte.", gte),
-	FAMILY("jina_embeddings_v3", "roberta.", jina),
+	FAMILY("nomic_bert", "nomic_bert.", true, nomic),
+	FAMILY("gte", "gte.", false, gte),
+	FAMILY("jina_embeddings_v3", "roberta.", false, jina),
 	{.model_type = NULL},
 };
