@@ -27,7 +27,7 @@
 #include "unicode.h"
 
 #define LEP_TOKENIZER_MAGIC	  UINT64_C(0x6E656B6F7470656C) /* "leptoken" */
-#define LEP_TOKENIZER_VERSION 3
+#define LEP_TOKENIZER_VERSION 4
 #define LEP_STEPS_MAX		  32
 #define LEP_ADDED_BYTES_MAX	  256 /* bytes of an added token, so that matching stays linear */
 #define LEP_DATA_ALIGN		  ((size_t) 64)

@@ -13,6 +13,7 @@
 #include "unigram_tables.h"
 
 #define UNK_PENALTY 10.0 /* what an unknown character scores below the least piece */
+#define DIGITS_SURE 15	 /* significant digits that every double can keep */
 #define DIGITS_MAX	17	 /* significant digits that tell every double from its neighbours */
 
 /* The model between reading and packing. */
@@ -113,11 +114,11 @@ lep_unigram_score(double x)
 
 	if (x == 0.0 || !isfinite(x))
 		return x;
-	/* The shortest digits that give x back are those that writers put into files. */
-	for (int n = 0; n < DIGITS_MAX; n++)
+	/* The shortest digits that give x back are those that writers put into files; 15 may have zeros at their end. */
+	for (int n = DIGITS_SURE; n <= DIGITS_MAX; n++)
 	{
-		snprintf(text, sizeof(text), "%.*e", n, fabs(x));
-		if (strtod(text, NULL) == fabs(x))
+		snprintf(text, sizeof(text), "%.*e", n - 1, fabs(x));
+		if (n == DIGITS_MAX || strtod(text, NULL) == fabs(x))
 			break;
 	}
 	exponent = (int) strtol(strchr(text, 'e') + 1, NULL, 10);
@@ -128,6 +129,8 @@ lep_unigram_score(double x)
 		digits = digits * 10 + (unsigned long long) (*c - '0');
 		exponent -= c > text;
 	}
+	for (; digits > 0 && digits % 10 == 0; digits /= 10)
+		exponent++;
 	/* Writers put all digits of an integer down, so that nothing is multiplied. */
 	if (exponent >= 0)
 		return x;
