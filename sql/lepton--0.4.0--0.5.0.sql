@@ -29,6 +29,7 @@ CREATE OR REPLACE VIEW @extschema@.lepton_models AS
 		m.tasks, ARRAY(SELECT d.task FROM _lepton.lepton_default d WHERE d.model OPERATOR(pg_catalog.=) m.id
 			ORDER BY d.task) AS default_for
 	FROM _lepton.lepton_model m LEFT JOIN _lepton.lepton_model p ON p.id OPERATOR(pg_catalog.=) m.parent;
+COMMENT ON VIEW @extschema@.lepton_models IS 'models of this database';
 
 ALTER TABLE _lepton.lepton_model DROP COLUMN is_default;
 

@@ -24,7 +24,7 @@ public=$(grep -ohE '@extschema@\.lepton_[a-z_]+' "${scripts[@]}" | sed 's/.*\.//
 expect_none "every public name is in the README" \
 	"$(for n in $public; do grep -qw "$n" README.md 2>/dev/null || echo "$n"; done)"
 
-settings=$(grep -rhoE '^[ 	]*"lepton\.[a-z_]+"|DefineCustom[A-Za-z]+Variable\("lepton\.[a-z_]+"' src/*.c src/store src/func --include='*.c' |
+settings=$(grep -rhoE '^[ 	]*"lepton\.[a-z_]+"|(DefineCustom[A-Za-z]+Variable|define_model)\("lepton\.[a-z_]+"' src/*.c src/store src/func --include='*.c' |
 	grep -oE 'lepton\.[a-z_]+' || true)
 expect_none "settings are defined in the order of the alphabet" "$(diff <(echo "$settings") <(sort <<<"$settings") || true)"
 expect_none "every setting is in the README" \
