@@ -51,10 +51,10 @@ find_merge(const Word *w, int32_t left, int32_t right)
 	{
 		const LepBpeMerge *merge = &w->merges[slot];
 
-		if (merge->left == left && merge->right == right)
-			return merge;
 		if (merge->left < 0)
 			return NULL;
+		if (merge->left == left && merge->right == right)
+			return merge;
 	}
 }
 

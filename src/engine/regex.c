@@ -9,7 +9,7 @@
  * have been (the memo), so that the rest takes time linear in the text: what
  * follows a place depends on nothing but the instruction and the place.
  * Splits within negative looks are left out of it, because there a path that
- * was left may have been a success.
+ * was left may have been a success; a search that goes wild there is given up.
  */
 #define LEPTON_ENGINE_SOURCE
 #include "regex_parts.h"
@@ -22,6 +22,7 @@
 #define STACK_FIRST ((size_t) 64)
 #define STEPS_FREE	((size_t) 4096) /* and so many for each character before the memo */
 #define STEPS_EACH	((size_t) 32)
+#define STEPS_MOST	((size_t) 256) /* for each character and instruction, before giving up */
 #define STOP_EVERY	((size_t) 1 << 16)
 #define MEMO_MAX	((size_t) 1 << 26) /* words */
 #define NO_PLACE	SIZE_MAX
@@ -315,15 +316,19 @@ take_span(LepRegexMatcher *m, size_t *depth, uint32_t pc, const LepRegexIns *ins
 		*at = low;
 		return low < end ? push(m, depth, CHOICE_LAZY, pc, low + 1, end) : LEP_OK;
 	}
-	if (ins->flags == LEP_REPEAT_GREEDY && end == span->dead_end && low >= span->dead_low)
-	{
-		*ok = false;
-		return LEP_OK;
-	}
 	*at = end;
-	if (ins->flags != LEP_REPEAT_GREEDY || end == low)
+	if (ins->flags != LEP_REPEAT_GREEDY)
 		return LEP_OK;
-	status = push(m, depth, CHOICE_SPAN, pc, end - 1, low);
+	if (end == span->dead_end && end >= span->dead_low)
+	{
+		*ok = low < span->dead_low;
+		if (!*ok)
+			return LEP_OK;
+		*at = span->dead_low - 1;
+	}
+	if (*at == low)
+		return LEP_OK;
+	status = push(m, depth, CHOICE_SPAN, pc, *at - 1, low);
 	if (status == LEP_OK && ins->y == LEP_REGEX_ENDLESS)
 		m->scratch->stack[*depth - 1].end = end;
 	return status;
@@ -346,14 +351,24 @@ go_back(LepRegexMatcher *m, size_t *depth, size_t *mark, uint32_t *pc, size_t *a
 				--*depth;
 				return;
 			case CHOICE_SPAN:
+				span = &m->scratch->spans[choice->pc];
+				/* What failed meanwhile, from a later start in the same run. */
+				if (choice->end != NO_PLACE && choice->end == span->dead_end &&
+					choice->at >= span->dead_low)
+				{
+					if (choice->low >= span->dead_low)
+					{
+						--*depth;
+						break;
+					}
+					choice->at = span->dead_low - 1;
+				}
 				*pc = choice->pc + 1;
 				*at = choice->at;
 				if (choice->at > choice->low)
-				{
 					choice->at--;
-					return;
-				}
-				choice->kind = CHOICE_DONE;
+				else
+					choice->kind = CHOICE_DONE;
 				return;
 			case CHOICE_LAZY:
 				*pc = choice->pc + 1;
@@ -412,6 +427,9 @@ match_at(LepRegexMatcher *m, size_t start, size_t *end)
 		{
 			status = worked(m, 1024);
 			m->memo_on = m->memo_on || m->steps > allowed;
+			if (m->steps / STEPS_MOST > (m->to - m->from + 1) * regex->n_ins)
+				status = lep_error(m->err, LEP_TOO_LARGE,
+								   "text takes the tokenizer's regular expression too long");
 			if (status != LEP_OK)
 				break;
 		}

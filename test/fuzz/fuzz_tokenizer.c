@@ -126,7 +126,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (full == LEP_OK)
 	{
 		require(!tokens.truncated);
-		check_tokens(&tokens, text, len, sample != 2 && sample != 5);
+		check_tokens(&tokens, text, len, sample != 2 && sample != 5 && sample != 9);
 		whole = copy_of(&tokens);
 	}
 	options.max_tokens = limit;
@@ -149,6 +149,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(status == LEP_OK || status == LEP_BAD_INPUT);
 	if (status == LEP_OK)
 		check_tokens(&tokens, text, len, false);
+	/* The same text in two parts as a pair. */
+	len /= 2;
+	while (len > 0 && !is_boundary(text, size - 2, len))
+		len--;
+	options.truncation = (LepTruncation) (data[1] / 32 % 3);
+	status = lep_tokenize_pair(&tokenizers[sample], scratch, text, len, text + len, size - 2 - len,
+							   &options, &tokens, NULL, &err);
+	require(status == LEP_OK || status == LEP_BAD_INPUT);
+	require(status != LEP_OK || options.max_tokens == 0 || sample == 5 ||
+			tokens.n <= options.max_tokens);
 	free(whole.ids);
 	free(whole.spans);
 	lep_token_scratch_free(scratch);
