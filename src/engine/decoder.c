@@ -563,8 +563,11 @@ lep_token_decode(const LepTokenizer *tok, LepTokenScratch *scratch, const int32_
 {
 	const struct LepTokenizerTables *tables = tok->tables;
 	LepTokenRun run = {.tables = tables, .scratch = scratch, .stop = stop, .err = err};
-	List lists[2] = {{.bytes_use = LEP_MEMORY_MODEL, .ends_use = LEP_MEMORY_MODEL2},
-					 {.bytes_use = LEP_MEMORY_MODEL3, .ends_use = LEP_MEMORY_MODEL4}};
+	unsigned char nothing[1] = {0};
+	/* A list of empty tokens has no bytes of its own. */
+	List lists[2] = {
+		{.bytes = nothing, .bytes_use = LEP_MEMORY_MODEL, .ends_use = LEP_MEMORY_MODEL2},
+		{.bytes = nothing, .bytes_use = LEP_MEMORY_MODEL3, .ends_use = LEP_MEMORY_MODEL4}};
 	Decoding d = {.run = &run, .now = &lists[0], .next = &lists[1]};
 	bool first = true;
 
