@@ -554,7 +554,7 @@ albert_parts(LepSlow *slow)
 static LepStatus
 deberta_v2_parts(LepSlow *slow)
 {
-	bool lower, punct, prefix;
+	bool lower, punct, prefix = true;
 	const char *scheme;
 	LepStatus status = setting(slow, "do_lower_case", false, false, &lower);
 
