@@ -126,7 +126,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (full == LEP_OK)
 	{
 		require(!tokens.truncated);
-		check_tokens(&tokens, text, len, sample != 2 && sample != 5 && sample != 9);
+		check_tokens(&tokens, text, len,
+					 sample != 2 && (sample < 5 || sample == 7 || sample == 10));
 		whole = copy_of(&tokens);
 	}
 	options.max_tokens = limit;

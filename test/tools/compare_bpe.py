@@ -92,27 +92,27 @@ def template(single, pair, tokens):
     return make
 
 
-def bases():
+def bases(size=1200):
     """Trained tokenizers: name -> tokenizer.json."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     quiet = dict(show_progress=False)
     out = {}
     out["byte-level"] = trained(
-        models.BPE(), trainers.BpeTrainer(vocab_size=1200, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **quiet),
+        models.BPE(), trainers.BpeTrainer(vocab_size=size, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **quiet),
         pre_tokenizers.ByteLevel(add_prefix_space=False),
         post=lambda t: processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False))
     out["byte-fallback"] = trained(
         models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True),
-        trainers.BpeTrainer(vocab_size=1500, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)], limit_alphabet=150, **quiet),
+        trainers.BpeTrainer(vocab_size=size + 300, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)], limit_alphabet=150, **quiet),
         normalizer=normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]),
         post=template("<s> $A", "<s> $A <s>:1 $B:1", ["<s>"]))
     out["suffix"] = trained(
         models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"),
-        trainers.BpeTrainer(vocab_size=1200, special_tokens=["<unk>"], end_of_word_suffix="</w>", limit_alphabet=120, **quiet),
+        trainers.BpeTrainer(vocab_size=size, special_tokens=["<unk>"], end_of_word_suffix="</w>", limit_alphabet=120, **quiet),
         pre_tokenizers.BertPreTokenizer(), normalizers.Lowercase())
     out["prefix"] = trained(
         models.BPE(unk_token="<unk>", continuing_subword_prefix="##", fuse_unk=True),
-        trainers.BpeTrainer(vocab_size=1200, special_tokens=["<unk>"], continuing_subword_prefix="##", limit_alphabet=120, **quiet),
+        trainers.BpeTrainer(vocab_size=size, special_tokens=["<unk>"], continuing_subword_prefix="##", limit_alphabet=120, **quiet),
         pre_tokenizers.Whitespace())
     out["wordlevel"] = trained(models.WordLevel(unk_token="[UNK]"), trainers.WordLevelTrainer(special_tokens=["[UNK]", "[CLS]", "[SEP]"], **quiet),
                                pre_tokenizers.Whitespace(), post=template("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ["[CLS]", "[SEP]"]))
