@@ -415,7 +415,7 @@ bpe_fits(const struct LepTokenizerTables *tables, LepData data)
 	const LepBpeMerge *merges;
 	bool has_gap = false;
 
-	if (b == NULL || b->shift > 31 || b->n_slots != 1u << (32 - b->shift) ||
+	if (b == NULL || b->shift < 1 || b->shift > 31 || b->n_slots != 1u << (32 - b->shift) ||
 		lep_data_array(data, b->suffix.offset, b->suffix.len, 1) == NULL ||
 		(b->prefix_node != LEP_TRIE_NONE && b->prefix_node >= tables->words.n))
 		return false;
