@@ -68,6 +68,9 @@ lep_rank_read(LepFolder *folder, LepArena *arena, const json_t *config, const ch
 		if (status != LEP_OK)
 			return status;
 		status = read_key(json, "activation_fn", model_file, desc, &known, err);
+		if (status == LEP_OK && json_is_string(json_object_get(json, "default_prompt_name")))
+			status = lep_error(err, LEP_UNSUPPORTED,
+							   "prompts of a model for pairs of texts are not supported");
 		lep_json_free(json);
 	}
 	if (status == LEP_OK && !known && json_object_get(own, "activation_fn") != NULL)

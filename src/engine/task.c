@@ -97,6 +97,47 @@ check_length(const LepDesc *desc, const LepTokens *tokens, LepError *err)
 	return status;
 }
 
+/* Tell whether pooling leaves out the prompt's tokens */
+static bool
+skips_prompt(const LepDesc *desc)
+{
+	for (uint32_t i = 0; i < desc->n_modules; i++)
+		if (desc->modules[i].kind == LEP_MODULE_POOL && desc->modules[i].skip_prompt)
+			return true;
+	return false;
+}
+
+/* Refuse a prompt that pooling would have to leave out, unless it has as many tokens as the model's own */
+static LepStatus
+check_prompt(const LepModel *model, LepEncoder *encoder, const char *prompt, size_t len,
+			 const LepStop *stop, LepError *err)
+{
+	const LepDesc *desc = model->view.desc;
+	const char *own = lep_desc_prompt(&model->view);
+	LepTokenizeOptions options = {.add_special = true, .lower_first = desc->lower_first};
+	LepTokens tokens;
+	LepStatus status;
+
+	if (!skips_prompt(desc) || (strlen(own) == len && memcmp(own, prompt, len) == 0))
+		return LEP_OK;
+	tokens.n = 0;
+	if (len > 0)
+	{
+		status = lep_tokenize(&model->tokenizer, encoder->scratch, prompt, len, &options, &tokens,
+							  stop, err);
+		if (status != LEP_OK)
+			return status;
+		if (tokens.n > 0 && tokens.sequence[tokens.n - 1] == LEP_SEQUENCE_NONE)
+			tokens.n--;
+	}
+	if (tokens.n == desc->prompt_tokens)
+		return LEP_OK;
+	lep_error(err, LEP_UNSUPPORTED, "the model's pooling leaves out prompts of one length only");
+	lep_error_detail(err, "The prompt has %zu tokens, the model's own %u.", tokens.n,
+					 desc->prompt_tokens);
+	return LEP_UNSUPPORTED;
+}
+
 /* Tokenize a text behind a prompt */
 LepStatus
 lep_encode_behind(const LepModel *model, LepEncoder *encoder, const char *prompt, size_t prompt_len,
@@ -107,6 +148,9 @@ lep_encode_behind(const LepModel *model, LepEncoder *encoder, const char *prompt
 	LepTokenizeOptions options = {0};
 	LepStatus status;
 
+	status = check_prompt(model, encoder, prompt, prompt_len, stop, err);
+	if (status != LEP_OK)
+		return status;
 	if (prompt_len > 0)
 	{
 		status = join_prompt(encoder, prompt, prompt_len, &text, &len, err);

@@ -136,6 +136,9 @@ func_pair_encode(FuncTaskCall *call, FuncSink *sink, LepError *err)
 
 	for (int i = 0; i < 2 && status == LEP_OK; i++)
 		status = func_step_utf8(call, i, &utf8[i], &len[i], err);
+	/* To transformers' tokenizers an empty second text is none; cross-encoders give a list of pairs. */
+	if (status == LEP_OK && len[1] == 0 && call->task->task == STORE_TASK_CLASSIFY)
+		return func_text_encode(call, sink, err);
 	if (status == LEP_OK)
 		status =
 			lep_encode_pair(call->model->model, func_encoder(), utf8[0], len[0], utf8[1], len[1],

@@ -64,6 +64,7 @@ def answers(folder, texts):
     """One and several answers, with and without the null answer, long contexts."""
     from transformers import PreTrainedTokenizerFast, pipeline
     tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder))
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]  # as transformers 5 has it for tokenizers of no family
     pipe = pipeline("question-answering", model=str(folder), tokenizer=tokenizer, device="cpu")
     out = []
     questions = [i for i, t in enumerate(texts) if 0 < len(t) < 30 and len(pipe.tokenizer(t)["input_ids"]) < 12]
