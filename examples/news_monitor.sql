@@ -6,11 +6,12 @@
 \set QUIET on
 \pset pager off
 \pset footer off
+SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS news CASCADE;
 CREATE SCHEMA news;
 SET search_path = news, public;
 
-SELECT lepton_drop_model(name::text, cascade => true) FROM lepton_models WHERE name IN ('toy_entities', 'mood');
+DO $$ BEGIN PERFORM lepton_drop_model(name::text, cascade => true) FROM lepton_models WHERE name IN ('toy_entities', 'mood'); END $$;
 CREATE TEMPORARY TABLE files (path text, part int, data bytea);
 \set content `base64 -w0 examples/entities/config.json`
 INSERT INTO files VALUES ('config.json', 0, decode(:'content', 'base64'));
@@ -79,3 +80,4 @@ FROM mention m JOIN article a ON a.id = m.article WHERE m.label = 'ORG' GROUP BY
 
 UNLISTEN alerts;
 RESET search_path;
+RESET client_min_messages;

@@ -5,6 +5,7 @@
 \set QUIET on
 \pset pager off
 \pset footer off
+SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS shelf CASCADE;
 CREATE SCHEMA shelf;
 SET search_path = shelf, public;
@@ -67,3 +68,4 @@ ORDER BY p.reader, r.distance;
 SELECT title FROM article ORDER BY lepton_similarity(embedding, lepton_embed('I like stars and planets', 'minilm')) DESC LIMIT 3;
 
 RESET search_path;
+RESET client_min_messages;

@@ -5,13 +5,14 @@
 \set QUIET on
 \pset pager off
 \pset footer off
+SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS desk CASCADE;
 CREATE SCHEMA desk;
 SET search_path = desk, public;
 
 \echo
 \echo '== The toy model comes from this client: no file access on the server is needed'
-SELECT lepton_drop_model('toy_entities', cascade => true) FROM lepton_models WHERE name = 'toy_entities';
+DO $$ BEGIN PERFORM lepton_drop_model(name::text, cascade => true) FROM lepton_models WHERE name IN ('toy_entities', 'temper'); END $$;
 CREATE TEMPORARY TABLE files (path text, part int, data bytea);
 \set content `base64 -w0 examples/entities/config.json`
 INSERT INTO files VALUES ('config.json', 0, decode(:'content', 'base64'));
@@ -23,6 +24,21 @@ INSERT INTO files VALUES ('tokenizer_config.json', 0, decode(:'content', 'base64
 INSERT INTO files VALUES ('model.safetensors', 0, decode(:'content', 'base64'));
 SELECT name, task, labels FROM lepton_load_model('toy_entities', 'files'::regclass);
 DROP TABLE files;
+
+\echo
+\echo '== Learn what angry messages sound like'
+CREATE TABLE learnt (body text, temper text);
+INSERT INTO learnt VALUES
+	('This is the worst service I have ever seen!', 'angry'), ('I am furious, nobody answers my calls!', 'angry'),
+	('Unacceptable! I want my money back at once.', 'angry'), ('You have lied to me, I will never buy here again.', 'angry'),
+	('I am sick of waiting, this is outrageous.', 'angry'), ('What a terrible company, shame on you.', 'angry'),
+	('Third complaint, still no answer. I have had enough!', 'angry'), ('Your support is useless and rude.', 'angry'),
+	('Could you tell me when the parcel will arrive?', 'calm'), ('Thank you for the quick help.', 'calm'),
+	('I would like to change my address.', 'calm'), ('How can I send the shoes back?', 'calm'),
+	('The order is missing one part, please send it.', 'calm'), ('I forgot my password.', 'calm'),
+	('Please send me the invoice again.', 'calm'), ('Which size should I take?', 'calm'), ('The picture shows another colour.', 'calm'),
+	('Please refund the second payment.', 'calm');
+SELECT model, labels, n_train, n_test FROM lepton_train('temper', 'minilm', 'SELECT body, temper FROM desk.learnt');
 
 CREATE TABLE ticket (
 	id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -57,9 +73,7 @@ BEGIN
 			'account: a login, a password or an address',
 			'quality: a product that is broken or not as described'], 'minilm', hypothesis => '{}') z LIMIT 1)
 	FROM new_tickets n WHERE n.id = t.id;
-	UPDATE ticket t SET is_angry = (
-		SELECT z.label = 'angry' FROM lepton_zero_shot(t.body, ARRAY['angry', 'calm'], 'minilm',
-			hypothesis => 'The writer of this message is {}.') z LIMIT 1)
+	UPDATE ticket t SET is_angry = lepton_classify(t.body, 'temper') = 'angry'
 	FROM new_tickets n WHERE n.id = t.id;
 	-- The first order number in the text.
 	UPDATE ticket t SET order_number = e.entity
@@ -90,3 +104,4 @@ FROM ticket t, LATERAL (
 WHERE t.answer IS NULL ORDER BY t.id;
 
 RESET search_path;
+RESET client_min_messages;

@@ -90,7 +90,7 @@ open_sides(Comparison *c, FunctionCallInfo fcinfo)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("models for the task \"%s\" cannot be compared",
 							   store_task_name(m[0]->row.task))));
-	c->embeds = m[0]->model->view.desc->task == LEP_TASK_EMBED;
+	c->embeds = m[0]->head == NULL && m[0]->model->view.desc->task == LEP_TASK_EMBED;
 	c->same_rows = c->embeds ? c->sides[0].width == c->sides[1].width
 							 : c->sides[0].width > 1 && same_labels(m[0], m[1]);
 	c->cosine_min = 1;
