@@ -76,7 +76,8 @@ def answers(folder, texts):
             kwargs = {} if stride < 0 else {"doc_stride": stride}
             got = pipe(question=texts[question], context=text, top_k=k, handle_impossible_answer=null, max_answer_len=length, **kwargs)
             got = got if isinstance(got, list) else [got]
-            rows = [[a["answer"], float(a["score"]), a["start"], a["end"]] for a in got]
+            # Where there are fewer answers than asked for, the pipeline fills up with empty ones of score 0.
+            rows = [[a["answer"], float(a["score"]), a["start"], a["end"]] for a in got if a["score"] > 0 or a is got[0]]
             out.append([f"lepton_answer($1, $2, 'm', {k}, {null}, {length}, {stride})", [question, i], rows])
     return out
 
