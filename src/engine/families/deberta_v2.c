@@ -363,7 +363,6 @@ const LepFamily lep_family_deberta_v2[] = {
 		.model_type = "deberta-v2",
 		.prefix = "deberta.",
 		.typed_pairs = true,
-		.typed_pairs = true,
 		.architectures = architectures,
 		.read_config = read_config,
 		.build = build,
