@@ -100,19 +100,22 @@ make_targetlist(List *exprs)
 
 /* ---- above a node: its own filter and target list ---- */
 
-/* Take calls out of a list that a node below computes ahead already */
+/*
+ * Calls ahead of an expression, or NIL when the node below computes them all already
+ *
+ * All or none: with only those that it lacks, two nodes that lack each other's calls would be put on top of each other without end.
+ */
 static List *
 drop_known(List *ahead, Plan *plan)
 {
-	List *kept = NIL;
 	ListCell *cell;
 
 	if (!IsA(plan, CustomScan) || ((CustomScan *) plan)->methods != &batch_scan_methods)
 		return ahead;
 	foreach (cell, ahead)
 		if (!list_member(((CustomScan *) plan)->custom_exprs, lfirst(cell)))
-			kept = lappend(kept, lfirst(cell));
-	return kept;
+			return ahead;
+	return NIL;
 }
 
 /* Calls of an expression: of its own, and of its subplans unless more calls are left for a node above */

@@ -239,6 +239,7 @@ rewrite(BatchRewrite *rw, Plan *plan, BatchBound bound)
 	if (is_projecting(plan))
 		for (Plan *below_plan = NULL; below_plan != plan;)
 		{
+			CHECK_FOR_INTERRUPTS();
 			below_plan = plan;
 			plan = batch_wrap(rw, plan, bound);
 		}

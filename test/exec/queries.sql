@@ -432,6 +432,10 @@ SELECT id, (SELECT label FROM lepton_classify_scores(body, 'kinds') ORDER BY sco
 
 SELECT id, ARRAY(SELECT label FROM lepton_classify_scores(body, 'kinds') ORDER BY score), lepton_classify(body, 'kinds') FROM t
 
+SELECT id, best, sure FROM (SELECT id, (SELECT label FROM lepton_classify_scores(t.body, 'kinds') ORDER BY score LIMIT 1) best, EXISTS (SELECT FROM lepton_classify_scores(t.other, 'kinds') s WHERE s.score > 0.5) sure FROM t) q WHERE sure AND best IS NOT NULL
+
+SELECT id, best, sure FROM (SELECT id, (SELECT label FROM lepton_classify_scores(t.body, 'kinds') ORDER BY score LIMIT 1) best, EXISTS (SELECT FROM lepton_classify_scores(t.other, 'kinds') s WHERE s.score > 0.5) sure FROM t) q WHERE best IS NOT NULL AND coalesce(sure, best = 'ham') AND (sure OR id > 3)
+
 SELECT id, (SELECT string_agg(label, ',' ORDER BY score) FROM lepton_classify_scores(lepton_classify(t.body, 'kinds'), 'kinds')) FROM t
 
 SELECT id, (SELECT lepton_classify(t.body, 'kinds')), (SELECT count(*) FROM u WHERE u.kind = lepton_classify(t.body, 'kinds')) FROM t
