@@ -709,8 +709,9 @@ test_embed(const LepKernels *k)
 			k->embed(&a);
 			a.out = want;
 			ref->embed(&a);
+			/* A narrow row's variance may be small, which makes its roundings large. */
 			for (size_t i = 0; i < 6 * d; i++)
-				worst = fmax(worst, distance(got[i], want[i], EPS * 20.0));
+				worst = fmax(worst, distance(got[i], want[i], EPS * (20.0 + 400.0 / (double) d)));
 			check(worst <= 1.0, "%s embed form %d d %zu: %g of the bound", k->isa, form, d, worst);
 			drop(table);
 			drop(gamma);
