@@ -691,7 +691,7 @@ test_embed(const LepKernels *k)
 			double worst = 0.0;
 
 			for (size_t i = 0; i < scales / sizeof(float); i++)
-				((float *) table)[i] = noise() / 127.0f;
+				((float *) table)[i] = (1.0f + 0.5f * noise()) / 127.0f;
 			for (size_t i = 0; i < ROWS * d; i++)
 				if (dtype == LEP_F32)
 					((float *) table)[i] = noise();
