@@ -5,7 +5,8 @@
 Makes the folders of test/tools/make_task_models.py, for the server to read, and loads them. Labels, spans, answers and their order
 must be equal, scores within 1e-4. Equal answers may stand in either order where their scores are nearer than 1e-5. The question
 answering pipeline is gone from transformers 5: --answers is a directory with packages of version 4 (pip install --target DIR
---no-deps transformers==4.57.1 tokenizers==0.22.1 huggingface_hub==0.36.2), without which answers are left out.
+--no-deps transformers==4.57.1 tokenizers==0.22.1 huggingface_hub==0.36.2 requests==2.34.2 urllib3==2.8.0 idna==3.20
+certifi==2026.10.18 charset-normalizer==3.5.2), without which answers are left out.
 Needs the packages of test/requirements-peers.txt.
 """
 
