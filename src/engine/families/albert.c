@@ -73,14 +73,6 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 static LepStatus
 build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 {
-	const LepEmbedTables tables = {
-		.word = "embeddings.word_embeddings.weight",
-		.position = "embeddings.position_embeddings.weight",
-		.type = "embeddings.token_type_embeddings.weight",
-		.vocab = desc->vocab,
-		.n_positions = desc->n_positions,
-		.n_types = desc->n_types,
-	};
 	const LepHeads heads = {
 		.dense = "pooler",
 		.dense_act = LEP_ACT_TANH,
@@ -91,11 +83,11 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.transform_norm = "predictions.LayerNorm",
 		.transform_act = (LepAct) desc->act,
 		.decoder = "predictions.decoder",
-		.word = tables.word,
+		.word = LEP_USUAL_WORD,
 		.bias = "predictions.bias",
 	};
 	double per_group = (double) desc->n_layers / (double) desc->own[OWN_GROUPS];
-	LepBuf x = lep_build_embed(b, &tables, desc->embedding);
+	LepBuf x = lep_build_usual_embed(b, desc);
 
 	(void) err;
 	if (desc->own[OWN_GROUPS] == 0 || desc->own[OWN_INNER] > LEP_MAX_LAYERS)

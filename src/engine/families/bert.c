@@ -21,18 +21,6 @@ static const LepArchitecture ernie_architectures[] = {
 	{NULL, LEP_TASK_EMBED},
 };
 
-static const LepLayerNames layer = {
-	.attention = "attention.self",
-	.query = "attention.self.query",
-	.key = "attention.self.key",
-	.value = "attention.self.value",
-	.attended = "attention.output.dense",
-	.attention_norm = "attention.output.LayerNorm",
-	.up = "intermediate.dense",
-	.down = "output.dense",
-	.norm = "output.LayerNorm",
-};
-
 /* Read config.json. */
 static LepStatus
 read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err)
@@ -57,14 +45,6 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 static LepStatus
 build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 {
-	const LepEmbedTables tables = {
-		.word = "embeddings.word_embeddings.weight",
-		.position = "embeddings.position_embeddings.weight",
-		.type = "embeddings.token_type_embeddings.weight",
-		.vocab = desc->vocab,
-		.n_positions = desc->n_positions,
-		.n_types = desc->n_types,
-	};
 	const LepHeads heads = {
 		.dense = "pooler.dense",
 		.dense_act = LEP_ACT_TANH,
@@ -75,15 +55,15 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.transform_norm = "cls.predictions.transform.LayerNorm",
 		.transform_act = (LepAct) desc->act,
 		.decoder = "cls.predictions.decoder",
-		.word = tables.word,
+		.word = LEP_USUAL_WORD,
 		.bias = "cls.predictions.bias",
 	};
-	LepBuf x = lep_build_embed(b, &tables, desc->embedding);
+	LepBuf x = lep_build_usual_embed(b, desc);
 
 	(void) err;
 	x = lep_build_norm(b, x, desc->norm_eps, "embeddings.LayerNorm");
 	for (uint32_t i = 0; i < desc->n_layers; i++)
-		x = lep_build_layer(b, desc, &layer, x, "encoder.layer.%u", i);
+		x = lep_build_layer(b, desc, &lep_usual_layer, x, "encoder.layer.%u", i);
 	lep_build_head(b, desc, &heads, x);
 	return lep_build_status(b);
 }

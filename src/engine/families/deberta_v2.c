@@ -38,11 +38,7 @@ enum
 };
 
 static const LepArchitecture architectures[] = {
-	{"DebertaV2Model", LEP_TASK_EMBED},
-	{"DebertaV2ForMaskedLM", LEP_TASK_MASK},
-	{"DebertaV2ForSequenceClassification", LEP_TASK_CLASSIFY},
-	{"DebertaV2ForTokenClassification", LEP_TASK_ENTITIES},
-	{"DebertaV2ForQuestionAnswering", LEP_TASK_ANSWER},
+	LEP_USUAL_ARCHITECTURES("DebertaV2"),
 	{NULL, LEP_TASK_EMBED},
 };
 

@@ -50,12 +50,6 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 static LepStatus
 build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 {
-	const LepEmbedTables tables = {
-		.word = "embeddings.word_embeddings.weight",
-		.position = "embeddings.position_embeddings.weight",
-		.vocab = desc->vocab,
-		.n_positions = desc->n_positions,
-	};
 	const LepHeads heads = {
 		.dense = "pre_classifier",
 		.dense_act = LEP_ACT_RELU,
@@ -66,9 +60,9 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.transform_norm = "vocab_layer_norm",
 		.transform_act = (LepAct) desc->act,
 		.decoder = "vocab_projector",
-		.word = tables.word,
+		.word = LEP_USUAL_WORD,
 	};
-	LepBuf x = lep_build_embed(b, &tables, desc->embedding);
+	LepBuf x = lep_build_usual_embed(b, desc);
 
 	(void) err;
 	x = lep_build_norm(b, x, desc->norm_eps, "embeddings.LayerNorm");

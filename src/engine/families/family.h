@@ -23,6 +23,15 @@ typedef struct LepArchitecture
 	LepTask task;
 } LepArchitecture;
 
+/* The classes that a model of transformers usually has, as first entries of LepFamily.architectures. */
+#define LEP_USUAL_ARCHITECTURES(stem)                                    \
+	{stem "Model", LEP_TASK_EMBED}, {stem "ForMaskedLM", LEP_TASK_MASK}, \
+		{stem "ForSequenceClassification", LEP_TASK_CLASSIFY},           \
+		{stem "ForTokenClassification", LEP_TASK_ENTITIES},              \
+	{                                                                    \
+		stem "ForQuestionAnswering", LEP_TASK_ANSWER                     \
+	}
+
 typedef struct LepFamily
 {
 	const char *model_type; /* of config.json */

@@ -144,6 +144,36 @@ lep_config_position_pad(const json_t *config, const char *file, LepDesc *desc, L
 	return LEP_BAD_FILE;
 }
 
+const LepLayerNames lep_usual_layer = {
+	.attention = "attention.self",
+	.query = "attention.self.query",
+	.key = "attention.self.key",
+	.value = "attention.self.value",
+	.attended = "attention.output.dense",
+	.attention_norm = "attention.output.LayerNorm",
+	.up = "intermediate.dense",
+	.down = "output.dense",
+	.norm = "output.LayerNorm",
+};
+
+/* Words, positions and types. */
+LepBuf
+lep_build_usual_embed(LepBuilder *b, const LepDesc *desc)
+{
+	const LepEmbedTables tables = {
+		.word = LEP_USUAL_WORD,
+		.position = "embeddings.position_embeddings.weight",
+		.type = desc->n_types > 0 ? "embeddings.token_type_embeddings.weight" : NULL,
+		.vocab = desc->vocab,
+		.n_positions = desc->n_positions,
+		.n_types = desc->n_types,
+		.position_first = desc->position_first,
+		.position_pad = desc->position_pad,
+	};
+
+	return lep_build_embed(b, &tables, desc->embedding);
+}
+
 /* One layer of attention and feed-forward. */
 LepBuf
 lep_build_layer(LepBuilder *b, const LepDesc *desc, const LepLayerNames *names, LepBuf x,
@@ -166,7 +196,8 @@ lep_build_layer(LepBuilder *b, const LepDesc *desc, const LepLayerNames *names, 
 	q = lep_build_linear(b, y, h, true, "%s.%s", at, names->query);
 	k = lep_build_linear(b, y, h, true, "%s.%s", at, names->key);
 	v = lep_build_linear(b, y, h, true, "%s.%s", at, names->value);
-	y = lep_build_attention(b, q, k, v, desc->n_heads, scale, "%s.%s", at, names->attention);
+	y = lep_build_attention_with(b, q, k, v, desc->n_heads, scale, names->relations, "%s.%s", at,
+								 names->attention);
 	y = lep_build_linear(b, y, h, true, "%s.%s", at, names->attended);
 	x = lep_build_add(b, y, x);
 	if (!names->pre_norm)

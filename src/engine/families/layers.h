@@ -1,21 +1,12 @@
 /*
  * layers.h: what the families that descend from BERT share: the keys of config.json, the
- * layer of attention and feed-forward, the names of architectures.
+ * embeddings, the layer of attention and feed-forward, their usual names.
  */
 #ifndef LEPTON_LAYERS_H
 #define LEPTON_LAYERS_H
 
 #include "../graph_builder.h"
 #include "family.h"
-
-/* The classes that a model of transformers usually has, as first entries of LepFamily.architectures. */
-#define LEP_USUAL_ARCHITECTURES(stem)                                    \
-	{stem "Model", LEP_TASK_EMBED}, {stem "ForMaskedLM", LEP_TASK_MASK}, \
-		{stem "ForSequenceClassification", LEP_TASK_CLASSIFY},           \
-		{stem "ForTokenClassification", LEP_TASK_ENTITIES},              \
-	{                                                                    \
-		stem "ForQuestionAnswering", LEP_TASK_ANSWER                     \
-	}
 
 /* Names of keys where they are not those of BERT, and what a file without them means. */
 typedef struct LepEncoderKeys
@@ -46,6 +37,15 @@ LepStatus lep_config_embedding(const json_t *config, const char *file, const cha
 LepStatus lep_config_refuse_true(const json_t *config, const char *file, const char *key,
 								 LepError *err);
 
+/* The usual name of the table of words, which decoders are often tied to. */
+#define LEP_USUAL_WORD "embeddings.word_embeddings.weight"
+
+/*
+ * [tokens, desc->embedding] = the rows of the tables of words, positions and types, under their usual names, added
+ * up; without types where desc has none
+ */
+LepBuf lep_build_usual_embed(LepBuilder *b, const LepDesc *desc);
+
 /* Names of a layer's modules, below the layer's own. */
 typedef struct LepLayerNames
 {
@@ -53,7 +53,11 @@ typedef struct LepLayerNames
 	const char *query, *key, *value, *attended, *attention_norm;
 	const char *up, *down, *norm;
 	bool pre_norm; /* norms stand before attention and feed-forward instead of behind */
+	const LepRelations *relations; /* of attention; NULL: none */
 } LepLayerNames;
+
+/* BERT's names. */
+extern const LepLayerNames lep_usual_layer;
 
 /* [tokens, hidden] = one layer, called name, of attention and feed-forward with residuals */
 LepBuf lep_build_layer(LepBuilder *b, const LepDesc *desc, const LepLayerNames *names, LepBuf x,

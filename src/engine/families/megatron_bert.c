@@ -49,14 +49,6 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 static LepStatus
 build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 {
-	const LepEmbedTables tables = {
-		.word = "embeddings.word_embeddings.weight",
-		.position = "embeddings.position_embeddings.weight",
-		.type = "embeddings.token_type_embeddings.weight",
-		.vocab = desc->vocab,
-		.n_positions = desc->n_positions,
-		.n_types = desc->n_types,
-	};
 	const LepHeads heads = {
 		.dense = "pooler.dense",
 		.dense_act = LEP_ACT_TANH,
@@ -67,10 +59,10 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.transform_norm = "cls.predictions.transform.LayerNorm",
 		.transform_act = (LepAct) desc->act,
 		.decoder = "cls.predictions.decoder",
-		.word = tables.word,
+		.word = LEP_USUAL_WORD,
 		.bias = "cls.predictions.bias",
 	};
-	LepBuf x = lep_build_embed(b, &tables, desc->embedding);
+	LepBuf x = lep_build_usual_embed(b, desc);
 
 	(void) err;
 	for (uint32_t i = 0; i < desc->n_layers; i++)

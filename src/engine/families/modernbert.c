@@ -43,11 +43,7 @@ enum
 };
 
 static const LepArchitecture architectures[] = {
-	{"ModernBertModel", LEP_TASK_EMBED},
-	{"ModernBertForMaskedLM", LEP_TASK_MASK},
-	{"ModernBertForSequenceClassification", LEP_TASK_CLASSIFY},
-	{"ModernBertForTokenClassification", LEP_TASK_ENTITIES},
-	{"ModernBertForQuestionAnswering", LEP_TASK_ANSWER},
+	LEP_USUAL_ARCHITECTURES("ModernBert"),
 	{NULL, LEP_TASK_EMBED},
 };
 

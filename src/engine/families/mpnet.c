@@ -4,11 +4,8 @@
  * transformers computes with.
  */
 #define LEPTON_ENGINE_SOURCE
-#include "family.h"
-
-#include <math.h>
-
 #include "heads.h"
+#include "layers.h"
 
 #define PAD_ID		1  /* whatever "pad_token_id" says, as transformers has it */
 #define N_BUCKETS	32 /* the same, whatever "relative_attention_num_buckets" says */
@@ -22,11 +19,7 @@ enum
 };
 
 static const LepArchitecture architectures[] = {
-	{"MPNetModel", LEP_TASK_EMBED},
-	{"MPNetForMaskedLM", LEP_TASK_MASK},
-	{"MPNetForSequenceClassification", LEP_TASK_CLASSIFY},
-	{"MPNetForTokenClassification", LEP_TASK_ENTITIES},
-	{"MPNetForQuestionAnswering", LEP_TASK_ANSWER},
+	LEP_USUAL_ARCHITECTURES("MPNet"),
 	{NULL, LEP_TASK_EMBED},
 };
 
@@ -54,52 +47,6 @@ read_config(const json_t *config, const char *file, LepDesc *desc, LepError *err
 	return status != LEP_OK ? status : lep_config_heads(desc, file, err);
 }
 
-/* [tokens, hidden] = word and position embeddings, normed */
-static LepBuf
-build_embeddings(LepBuilder *b, const LepDesc *desc)
-{
-	const LepEmbedTables tables = {
-		.word = "embeddings.word_embeddings.weight",
-		.position = "embeddings.position_embeddings.weight",
-		.vocab = desc->vocab,
-		.n_positions = desc->n_positions,
-		.position_first = desc->position_first,
-		.position_pad = desc->position_pad,
-	};
-
-	return lep_build_norm(b, lep_build_embed(b, &tables, desc->hidden), desc->norm_eps,
-						  "embeddings.LayerNorm");
-}
-
-/* One layer: attention, then feed-forward, each with a residual and a norm behind it. */
-static LepBuf
-build_layer(LepBuilder *b, const LepDesc *desc, LepBuf x /* [tokens, hidden] */, uint32_t i)
-{
-	const LepRelations relations = {
-		.bias = "encoder.relative_attention_bias.weight",
-		.n_rows = desc->own[OWN_BUCKETS],
-		.n_buckets = N_BUCKETS,
-		.bias_max = FARTHEST,
-	};
-	uint32_t h = desc->hidden;
-	float scale = 1.0f / sqrtf((float) (h / desc->n_heads));
-	LepBuf q = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.attn.q", i);
-	LepBuf k = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.attn.k", i);
-	LepBuf v = lep_build_linear(b, x, h, true, "encoder.layer.%u.attention.attn.v", i);
-	LepBuf y;
-
-	y = lep_build_attention_with(b, q, k, v, desc->n_heads, scale, &relations,
-								 "encoder.layer.%u.attention.attn", i);
-	y = lep_build_linear(b, y, h, true, "encoder.layer.%u.attention.attn.o", i);
-	x = lep_build_norm(b, lep_build_add(b, y, x), desc->norm_eps,
-					   "encoder.layer.%u.attention.LayerNorm", i);
-	y = lep_build_linear(b, x, desc->intermediate, true, "encoder.layer.%u.intermediate.dense", i);
-	y = lep_build_activate(b, y, (LepAct) desc->act);
-	y = lep_build_linear(b, y, h, true, "encoder.layer.%u.output.dense", i);
-	return lep_build_norm(b, lep_build_add(b, y, x), desc->norm_eps,
-						  "encoder.layer.%u.output.LayerNorm", i);
-}
-
 /* The encoder and the task's head. */
 static LepStatus
 build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
@@ -114,14 +61,33 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.transform_norm = "lm_head.layer_norm",
 		.transform_act = LEP_ACT_GELU,
 		.decoder = "lm_head.decoder",
-		.word = "embeddings.word_embeddings.weight",
+		.word = LEP_USUAL_WORD,
 		.bias = "lm_head.bias",
 	};
-	LepBuf x = build_embeddings(b, desc);
+	const LepRelations relations = {
+		.bias = "encoder.relative_attention_bias.weight",
+		.n_rows = desc->own[OWN_BUCKETS],
+		.n_buckets = N_BUCKETS,
+		.bias_max = FARTHEST,
+	};
+	const LepLayerNames layer = {
+		.attention = "attention.attn",
+		.query = "attention.attn.q",
+		.key = "attention.attn.k",
+		.value = "attention.attn.v",
+		.relations = &relations,
+		.attended = "attention.attn.o",
+		.attention_norm = "attention.LayerNorm",
+		.up = "intermediate.dense",
+		.down = "output.dense",
+		.norm = "output.LayerNorm",
+	};
+	LepBuf x = lep_build_usual_embed(b, desc);
 
 	(void) err;
+	x = lep_build_norm(b, x, desc->norm_eps, "embeddings.LayerNorm");
 	for (uint32_t i = 0; i < desc->n_layers; i++)
-		x = build_layer(b, desc, x, i);
+		x = lep_build_layer(b, desc, &layer, x, "encoder.layer.%u", i);
 	lep_build_head(b, desc, &heads, x);
 	return lep_build_status(b);
 }

@@ -94,20 +94,10 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.transform_norm = "lm_head.layer_norm",
 		.transform_act = LEP_ACT_GELU,
 		.decoder = "lm_head.decoder",
-		.word = "embeddings.word_embeddings.weight",
+		.word = LEP_USUAL_WORD,
 		.bias = "lm_head.bias",
 	};
 	const Variant *variant = find_variant(desc->family);
-	const LepEmbedTables tables = {
-		.word = heads.word,
-		.position = "embeddings.position_embeddings.weight",
-		.type = "embeddings.token_type_embeddings.weight",
-		.vocab = desc->vocab,
-		.n_positions = desc->n_positions,
-		.n_types = desc->n_types,
-		.position_first = desc->position_first,
-		.position_pad = desc->position_pad,
-	};
 	const LepLayerNames layer = {
 		.attention = "attention.self",
 		.query = "attention.self.query",
@@ -120,7 +110,7 @@ build(struct LepGraphBuilder *b, const LepDesc *desc, LepError *err)
 		.norm = variant->norm,
 		.pre_norm = variant->last_norm != NULL,
 	};
-	LepBuf x = lep_build_embed(b, &tables, desc->embedding);
+	LepBuf x = lep_build_usual_embed(b, desc);
 
 	(void) err;
 	if (variant->embedding_norm)
