@@ -286,16 +286,6 @@ def compare_pairs(name, driver, path, tokenizer, texts, limit, strategy, side, a
     return different
 
 
-def opened(folder, content):
-    path = os.path.join(folder, "tokenizer.json")
-    with open(path, "w", encoding="utf-8") as out:
-        json.dump(content, out, ensure_ascii=False)
-    tokenizer = Tokenizer.from_file(path)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return path, tokenizer
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("driver")
@@ -316,13 +306,13 @@ def main():
         for name, content in mains(base):
             if options.only not in name:
                 continue
-            path, tokenizer = opened(folder, content)
+            path, tokenizer = compare_tokenizers.open_tokenizer(folder, "tokenizer.json", content)
             for label, texts in sets:
                 bad += compare_tokenizers.compare(f"{name}, {label}", options.driver, [path], tokenizer, texts)
             bad += compare_tokenizers.compare(f"{name}, no special tokens", options.driver, ["-n", path], tokenizer, few, add_special=False)
             for limit, side in [(4, "right"), (7, "right"), (16, "left"), (64, "right")]:
                 tokenizer.enable_truncation(limit, direction=side)
-                short, _ = opened(folder, dict(content, truncation={"direction": side.capitalize(), "max_length": 9, "strategy": "LongestFirst", "stride": 0}))
+                short, _ = compare_tokenizers.open_tokenizer(folder, "tokenizer.json", dict(content, truncation={"direction": side.capitalize(), "max_length": 9, "strategy": "LongestFirst", "stride": 0}))
                 bad += compare_tokenizers.compare(f"{name}, {limit} tokens, {side}", options.driver, ["-m", str(limit), short], tokenizer, few)
                 for strategy in ("longest_first", "only_first", "only_second"):
                     bad += compare_pairs(f"{name}, pairs, {limit} tokens, {side}, {strategy}", options.driver, short, tokenizer, pairs, limit, strategy,
@@ -333,7 +323,7 @@ def main():
                 if options.only not in name:
                     continue
                 try:
-                    path, tokenizer = opened(folder, content)
+                    path, tokenizer = compare_tokenizers.open_tokenizer(folder, "tokenizer.json", content)
                 except BaseException as error:
                     print(f"{name}: the package refuses it: {error}")
                     bad += 1

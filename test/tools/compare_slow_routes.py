@@ -190,7 +190,6 @@ def main():
     parser.add_argument("--map")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    from transformers import AutoTokenizer
     words = token_cases.words_of([w for w in open(options.words, encoding="utf-8").read().split() if not w.startswith("[")])
     charsmap = open(options.map, "rb").read() if options.map else charsmaps.charsmap(compare_unigram.SMALL_MAP)
     texts = token_cases.generated(3000, words) + [
@@ -202,26 +201,9 @@ def main():
             continue
         with tempfile.TemporaryDirectory() as folder:
             write(folder, config, files)
-            refused = None
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(folder)
-                tokenizer.backend_tokenizer.encode("\U0001F600 zzzzzzzzzzzz")
-            except BaseException as error:  # a panic of the package is no Exception
-                refused = f"{type(error).__name__}: {error}".splitlines()[0][:100]
-            try:
-                if refused:
-                    compare_tokenizers.run_driver(options.driver, ["-v", folder], ["x"])
-                    print(f"{name}: transformers refuses it ({refused}), lepton does not")
-                    bad += 1
-                    continue
-                bad += compare_tokenizers.compare(name, options.driver, ["-v", folder], tokenizer.backend_tokenizer, texts)
-                bad += decode_differs(options.driver, folder, tokenizer, 2000)
-            except (Exception, SystemExit) as error:
-                if refused:
-                    print(f"{name}: both refuse it ({refused})")
-                else:
-                    print(f"{name}: only lepton refuses it: {error}")
-                    bad += 1
+            bad += compare_tokenizers.compare_folder(name, options.driver, folder, lambda tokenizer: (
+                compare_tokenizers.compare(name, options.driver, ["-v", folder], tokenizer.backend_tokenizer, texts)
+                + decode_differs(options.driver, folder, tokenizer, 2000)))
     print(f"{bad} differences")
     return 1 if bad else 0
 

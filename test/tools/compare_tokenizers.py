@@ -158,6 +158,26 @@ def open_tokenizer(folder, name, content):
     return path, tokenizer
 
 
+def compare_folder(name, driver, folder, compare):
+    """Open a folder with transformers and compare(tokenizer), which counts differences; who refuses it must not be alone."""
+    from transformers import AutoTokenizer
+    refused = None
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer.backend_tokenizer.encode("\U0001F600 zzzzzzzzzzzz")
+    except BaseException as error:  # a panic of the package is no Exception
+        refused = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+    try:
+        if not refused:
+            return compare(tokenizer)
+        run_driver(driver, ["-v", folder], ["x"])
+        print(f"{name}: transformers refuses it ({refused}), lepton does not")
+        return 1
+    except (Exception, SystemExit) as error:
+        print(f"{name}: both refuse it ({refused})" if refused else f"{name}: only lepton refuses it: {error}")
+        return 0 if refused else 1
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("driver")

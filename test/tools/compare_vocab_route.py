@@ -93,9 +93,17 @@ def shapes(lines):
     yield "huge model_max_length", data, {"model_max_length": int(1e30)}, None, None
 
 
+def differences(name, driver, folder, backend, cuts_left, texts):
+    """Count the texts that differ, also when cut at the left if the folder says so."""
+    bad = compare_tokenizers.compare(name, driver, ["-v", folder], backend, texts)
+    if cuts_left:
+        backend.enable_truncation(9, direction="left")
+        bad += compare_tokenizers.compare(name, driver, ["-m", "9", "-v", folder], backend, texts)
+    return bad
+
+
 def main():
     driver, vocab = sys.argv[1:3]
-    from transformers import AutoTokenizer
     with open(vocab, encoding="utf-8") as file:
         lines = file.read().splitlines()
     words = token_cases.words_of(lines)
@@ -115,29 +123,8 @@ def main():
                 if content is not None:
                     with open(os.path.join(folder, file), "w") as out:
                         json.dump(content, out)
-            refused = None
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(folder)
-                tokenizer.backend_tokenizer.encode("\U0001F600 zzzzzzzzzzzz")
-            except BaseException as error:  # a panic of the package is no Exception
-                refused = f"{type(error).__name__}: {error}".splitlines()[0][:100]
-            try:
-                backend = None if refused else tokenizer.backend_tokenizer
-                if refused:
-                    compare_tokenizers.run_driver(driver, ["-v", folder], ["x"])
-                    print(f"{name}: transformers refuses it ({refused}), lepton does not")
-                    bad += 1
-                    continue
-                bad += compare_tokenizers.compare(name, driver, ["-v", folder], backend, texts)
-                if (config or {}).get("truncation_side") == "left":
-                    backend.enable_truncation(9, direction="left")
-                    bad += compare_tokenizers.compare(name, driver, ["-m", "9", "-v", folder], backend, texts)
-            except Exception as error:
-                if refused:
-                    print(f"{name}: both refuse it ({refused})")
-                else:
-                    print(f"{name}: only lepton refuses it: {error}")
-                    bad += 1
+            bad += compare_tokenizers.compare_folder(name, driver, folder, lambda tokenizer: differences(
+                name, driver, folder, tokenizer.backend_tokenizer, (config or {}).get("truncation_side") == "left", texts))
     print(f"{bad} differences")
     return 1 if bad else 0
 

@@ -18,10 +18,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../src/engine/image.h"
-#include "../../src/engine/source.h"
 #include "../../src/engine/task.h"
 #include "dir_folder.h"
+#include "memory_image.h"
 
 typedef struct Options
 {
@@ -31,13 +30,6 @@ typedef struct Options
 	int task;
 	bool null, graph;
 } Options;
-
-/* Image in memory. */
-typedef struct Memory
-{
-	char *bytes;
-	size_t used;
-} Memory;
 
 /* A text's tokens. */
 typedef struct Text
@@ -68,29 +60,15 @@ now(void)
 	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
-/* Append to the image. */
-static LepStatus
-write_memory(void *ctx, const void *data, size_t len, LepError *err)
-{
-	Memory *memory = ctx;
-
-	(void) err;
-	memcpy(memory->bytes + memory->used, data, len);
-	memory->used += len;
-	return LEP_OK;
-}
-
 /* Make an image of a folder in memory and open it. */
 static void
 open_model(const Options *options, const LepKernels *kernels, LepArena *arena, LepModel *model)
 {
 	static DirFolder dir;
-	static const uint8_t hash[LEP_HASH_BYTES];
 	LepError err = {0};
 	LepSource *source;
 	LepArena source_arena;
-	Memory memory = {NULL, 0};
-	LepSink sink = {write_memory, &memory};
+	char *image;
 	uint64_t size;
 	double start;
 
@@ -108,15 +86,15 @@ open_model(const Options *options, const LepKernels *kernels, LepArena *arena, L
 		if ((source->tasks >> task & 1) != 0)
 			fprintf(stderr, " %s", lep_task_name((LepTask) task));
 	fprintf(stderr, "\n");
-	must(lep_image_size(source, kernels, &size, &err), &err);
-	memory.bytes = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
 	start = now();
-	must(lep_image_write(source, kernels, hash, &lep_malloc_allocator, &sink, NULL, &err), &err);
+	image = memory_image(source, kernels, &size, &err);
+	if (image == NULL)
+		must(LEP_NO_MEMORY, &err);
 	fprintf(stderr, "image of %.1f MB written in %.1f ms\n", 1e-6 * (double) size,
 			1e3 * (now() - start));
 	lep_arena_free(&source_arena);
 	start = now();
-	must(lep_image_open(memory.bytes, size, hash, kernels, arena, model, &err), &err);
+	must(lep_image_open(image, size, memory_image_hash, kernels, arena, model, &err), &err);
 	fprintf(stderr, "image opened in %.2f ms, %zu bytes of memory\n", 1e3 * (now() - start),
 			arena->used);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "../../src/engine/tokenizer.h"
-#include "testing.h"
+#include "token_testing.h"
 
 #define FILE_NAME "test/data/tokenizer/compositions.json"
 #define ROWS	  100000
@@ -19,19 +19,9 @@ static void
 compare_row(const LepTokenizer *tok, LepTokenScratch *scratch, const char *name, const json_t *row)
 {
 	LepTokenizeOptions options = {.add_special = true};
-	const json_t *text = json_array_get(row, 0);
-	const json_t *ids = json_array_get(row, 1);
-	const json_t *spans = json_array_get(row, 2);
-	LepTokens tokens;
-	LepStatus status = lep_tokenize(tok, scratch, json_string_value(text), json_string_length(text),
-									&options, &tokens, NULL, NULL);
-	bool same = status == LEP_OK && tokens.n == json_array_size(ids);
 
-	for (size_t i = 0; same && i < tokens.n; i++)
-		same = tokens.ids[i] == json_integer_value(json_array_get(ids, i)) &&
-			   tokens.spans[i].start == json_integer_value(json_array_get(spans, 2 * i)) &&
-			   tokens.spans[i].end == json_integer_value(json_array_get(spans, 2 * i + 1));
-	check(same, "%s: \"%s\" differs (status %d)", name, json_string_value(text), status);
+	check_tokens(tok, scratch, &options, name, json_array_get(row, 0), json_array_get(row, 1), NULL,
+				 json_array_get(row, 2));
 }
 
 /* Compare the pair, cut to nine tokens, and the frame around its texts. */

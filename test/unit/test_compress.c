@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "../../src/engine/compress_parts.h"
-#include "../../src/engine/image.h"
 #include "../tools/dir_folder.h"
+#include "../tools/memory_image.h"
 #include "testing.h"
 
 #define LAYOUTS		 "test/data/layouts"
@@ -415,61 +415,36 @@ same_folders(const LepFolder *a, const LepFolder *b)
 	return same;
 }
 
-/* An image under construction. */
-typedef struct Memory
-{
-	char *bytes;
-	size_t used;
-} Memory;
-
-/* Append to the image. */
-static LepStatus
-write_memory(void *ctx, const void *data, size_t len, LepError *err)
-{
-	Memory *memory = ctx;
-
-	(void) err;
-	memcpy(memory->bytes + memory->used, data, len);
-	memory->used += len;
-	return LEP_OK;
-}
-
 /* Run a source's model over the sample: out[n_texts, width], NULL when that fails. */
 static float *
 run_source(const LepSource *source, const LepCompressSample *sample, LepError *err)
 {
-	static const uint8_t hash[LEP_HASH_BYTES];
 	const LepKernels *kernels = lep_kernels_choose("auto");
 	LepBatch batch = {
 		sample->n_texts, sample->n_tokens, sample->ids, NULL, sample->starts, NULL, 0};
-	Memory memory = {NULL, 0};
-	LepSink sink = {write_memory, &memory};
 	float *out = NULL;
+	char *image;
 	LepArena arena;
 	LepModel model;
 	uint64_t size;
 
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	if (lep_image_size(source, kernels, &size, err) == LEP_OK)
+	image = memory_image(source, kernels, &size, err);
+	if (image != NULL &&
+		lep_image_open(image, size, memory_image_hash, kernels, &arena, &model, err) == LEP_OK)
 	{
-		memory.bytes = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
-		if (lep_image_write(source, kernels, hash, &lep_malloc_allocator, &sink, NULL, err) ==
-				LEP_OK &&
-			lep_image_open(memory.bytes, size, hash, kernels, &arena, &model, err) == LEP_OK)
-		{
-			size_t bytes = lep_graph_arena_size(model.graph, batch.n_tokens, batch.n_texts, 20);
-			void *room = aligned_alloc(LEP_ALIGN, (bytes + 63) / 64 * 64);
+		size_t bytes = lep_graph_arena_size(model.graph, batch.n_tokens, batch.n_texts, 20);
+		void *room = aligned_alloc(LEP_ALIGN, (bytes + 63) / 64 * 64);
 
-			out = calloc(batch.n_texts * lep_desc_width(source->view.desc), sizeof(float));
-			if (lep_graph_run(model.graph, &batch, room, bytes, out, NULL, err) != LEP_OK)
-			{
-				free(out);
-				out = NULL;
-			}
-			free(room);
+		out = calloc(batch.n_texts * lep_desc_width(source->view.desc), sizeof(float));
+		if (lep_graph_run(model.graph, &batch, room, bytes, out, NULL, err) != LEP_OK)
+		{
+			free(out);
+			out = NULL;
 		}
+		free(room);
 	}
-	free(memory.bytes);
+	free(image);
 	lep_arena_free(&arena);
 	return out;
 }

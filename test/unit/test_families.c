@@ -3,7 +3,6 @@
  * test/tools/make_tiny_families.py) against transformers' answers on them, texts together in
  * one batch and each alone.
  */
-#include <dirent.h>
 #include <math.h>
 
 #include "../../src/engine/json.h"
@@ -172,7 +171,6 @@ find_task(const char *name)
 static void
 check_folder(const char *name, const LepKernels *kernels)
 {
-	static const uint8_t hash[LEP_HASH_BYTES];
 	char path[512];
 	json_error_t json_error;
 	json_t *golden;
@@ -192,8 +190,8 @@ check_folder(const char *name, const LepKernels *kernels)
 		char *image = make_image(path, find_task(task), kernels, &size, &err);
 
 		lep_arena_init(&arena, &lep_malloc_allocator, 0);
-		if (check(image != NULL &&
-					  lep_image_open(image, size, hash, kernels, &arena, &model, &err) == LEP_OK,
+		if (check(image != NULL && lep_image_open(image, size, memory_image_hash, kernels, &arena,
+												  &model, &err) == LEP_OK,
 				  "%s, %s: %s (%s)", name, task, err.message, err.detail))
 			check_task(&model, name, task, golden, expected);
 		lep_arena_free(&arena);
@@ -281,7 +279,6 @@ run_picks(const LepModel *model, const uint32_t *picks, size_t n_picks, int at, 
 static void
 test_picks(int task)
 {
-	static const uint8_t hash[LEP_HASH_BYTES];
 	static const uint32_t good[2] = {0, 2};
 	static const uint32_t bad[][2] = {{2, 0}, {1, 1}, {1, 3}};
 	const LepKernels *kernels = lep_kernels_choose("auto");
@@ -293,8 +290,8 @@ test_picks(int task)
 	int n_stops = 0;
 
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
-	if (check(image != NULL &&
-				  lep_image_open(image, size, hash, kernels, &arena, &model, &err) == LEP_OK,
+	if (check(image != NULL && lep_image_open(image, size, memory_image_hash, kernels, &arena,
+											  &model, &err) == LEP_OK,
 			  "%s", err.message) &&
 		check(3 * lep_desc_width(model.view.desc) <= 3 * 1024, "room for three rows"))
 	{
@@ -314,22 +311,7 @@ test_picks(int task)
 int
 main(void)
 {
-	struct dirent **names = NULL;
-	int n = scandir(FAMILIES, &names, NULL, alphasort);
-	int n_checked = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		if (names[i]->d_name[0] != '.')
-		{
-			check_folder(names[i]->d_name, lep_kernels_choose("reference"));
-			check_folder(names[i]->d_name, lep_kernels_choose("auto"));
-			n_checked++;
-		}
-		free(names[i]);
-	}
-	free(names);
-	check(n_checked > 0, "no folder in %s", FAMILIES);
+	check_folders(FAMILIES, check_folder);
 	test_tasks();
 	test_picks(LEP_TASK_MASK);
 	test_picks(LEP_TASK_SPARSE);

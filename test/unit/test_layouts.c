@@ -103,7 +103,6 @@ check_scores(const LepModel *model, const char *name, const char *text, float *o
 static void
 check_folder(const char *name, const LepKernels *kernels)
 {
-	static const uint8_t hash[LEP_HASH_BYTES];
 	char path[512];
 	json_error_t json_error;
 	json_t *golden;
@@ -122,8 +121,8 @@ check_folder(const char *name, const LepKernels *kernels)
 	lep_arena_init(&arena, &lep_malloc_allocator, 0);
 	image = make_image(path, LEP_TASK_DEFAULT, kernels, &size, &err);
 	if (check(texts != NULL, "%s: no golden.json", name) &&
-		check(image != NULL &&
-				  lep_image_open(image, size, hash, kernels, &arena, &model, &err) == LEP_OK,
+		check(image != NULL && lep_image_open(image, size, memory_image_hash, kernels, &arena,
+											  &model, &err) == LEP_OK,
 			  "%s: %s (%s)", name, err.message, err.detail))
 	{
 		uint32_t width = lep_desc_width(model.view.desc);
@@ -154,21 +153,6 @@ check_folder(const char *name, const LepKernels *kernels)
 int
 main(void)
 {
-	struct dirent **names = NULL;
-	int n = scandir(LAYOUTS, &names, NULL, alphasort);
-	int n_checked = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		if (names[i]->d_name[0] != '.')
-		{
-			check_folder(names[i]->d_name, lep_kernels_choose("reference"));
-			check_folder(names[i]->d_name, lep_kernels_choose("auto"));
-			n_checked++;
-		}
-		free(names[i]);
-	}
-	free(names);
-	check(n_checked > 0, "no folder in %s", LAYOUTS);
+	check_folders(LAYOUTS, check_folder);
 	return test_done();
 }

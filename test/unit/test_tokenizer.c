@@ -15,7 +15,7 @@
 #include "../../src/engine/unicode.h"
 #include "../../src/engine/utf8.h"
 #include "../fuzz/tokenizer_samples.h"
-#include "testing.h"
+#include "token_testing.h"
 
 #define DATA	"test/data/tokenizer/"
 #define ROWS	100000
@@ -50,25 +50,9 @@ compare_row(const LepTokenizer *tok, LepTokenScratch *scratch, const char *name,
 			bool lower)
 {
 	LepTokenizeOptions options = {.add_special = true, .lower_first = lower};
-	const json_t *text = json_array_get(row, 0);
-	const json_t *ids = json_array_get(row, 1);
-	const json_t *types = json_array_get(row, 2);
-	const json_t *spans = json_array_get(row, 3);
-	LepTokens tokens;
-	LepError err = {0};
-	LepStatus status = lep_tokenize(tok, scratch, json_string_value(text), json_string_length(text),
-									&options, &tokens, NULL, &err);
-	bool same = status == LEP_OK && tokens.n == json_array_size(ids);
 
-	for (size_t i = 0; same && i < tokens.n; i++)
-	{
-		same = tokens.ids[i] == json_integer_value(json_array_get(ids, i)) &&
-			   tokens.types[i] == json_integer_value(json_array_get(types, i));
-		if (same)
-			same = tokens.spans[i].start == json_integer_value(json_array_get(spans, 2 * i)) &&
-				   tokens.spans[i].end == json_integer_value(json_array_get(spans, 2 * i + 1));
-	}
-	check(same, "%s: \"%s\" differs (status %d)", name, json_string_value(text), status);
+	check_tokens(tok, scratch, &options, name, json_array_get(row, 0), json_array_get(row, 1),
+				 json_array_get(row, 2), json_array_get(row, 3));
 }
 
 /* Text and length of a file of a case; NULL when it is absent. */
