@@ -7,8 +7,12 @@ DATA = $(wildcard sql/lepton--*.sql)
 KERNEL_OBJS = \
 	$(patsubst %.c,%.o,$(sort $(wildcard kernels/*.c kernels/arm/*.c kernels/x86/*.c)))
 
-ENGINE_OBJS = \
-	$(patsubst %.c,%.o,$(sort $(wildcard src/engine/*.c src/engine/families/*.c)))
+# What runs graphs on a GPU: not part of the library.
+GPU_OBJS = \
+	$(patsubst %.c,%.o,$(filter-out src/engine/gpu_layout.c,$(sort $(wildcard src/engine/gpu*.c))))
+
+ENGINE_OBJS = $(filter-out $(GPU_OBJS), \
+	$(patsubst %.c,%.o,$(sort $(wildcard src/engine/*.c src/engine/families/*.c))))
 
 SERVER_OBJS = \
 	$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/store/*.c src/func/*.c src/exec/*.c)))

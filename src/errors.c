@@ -40,6 +40,8 @@ status_sqlstate(LepStatus status)
 			return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
 		case LEP_NO_CONVERGENCE:
 			return ERRCODE_DATA_EXCEPTION;
+		case LEP_DEVICE:
+			return ERRCODE_SYSTEM_ERROR;
 		case LEP_OK:
 			break;
 	}

@@ -566,6 +566,8 @@ lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, 
 
 	if (!graph->bound)
 		return lep_error(err, LEP_BAD_INPUT, "the graph has no weights");
+	if (graph->kernels->linear == NULL)
+		return lep_error(err, LEP_UNSUPPORTED, "the graph's weights are packed for a GPU");
 	status = check_batch(graph, batch, &max_len, err);
 	if (status != LEP_OK || batch->n_texts == 0)
 		return status;

@@ -80,11 +80,12 @@ read_part(const LepSlot *slot, uint32_t i, const LepSource *source, const LepTen
 	return read_numbers(source, tensor, part->rows * cols, cols, *w, stop, err);
 }
 
-/* Compute a projected slot's numbers w[rows, cols]. */
+/* Compute a projected slot's numbers w[rows, cols]; kernels that only pack leave that to the CPU's. */
 static LepStatus
 project(const LepSlot *slot, const LepSource *source, const LepTensor *const *tensors,
-		const LepKernels *kernels, LepArena *arena, float *w, const LepStop *stop, LepError *err)
+		const LepKernels *wanted, LepArena *arena, float *w, const LepStop *stop, LepError *err)
 {
+	const LepKernels *kernels = wanted->linear != NULL ? wanted : lep_kernels_choose("auto");
 	size_t d_in = slot->parts[0].cols, d_out = slot->cols;
 	size_t step = PROJECT_FLOPS / d_in / d_out + 1;
 	size_t packed_size = kernels->linear_packed_size(d_out, d_in);
