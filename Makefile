@@ -27,7 +27,7 @@ SHLIB_LINK = -ljansson -llbfgs -lz -lm -ldl
 NVCC ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
 WITH_CUDA ?= $(if $(NVCC),yes,no)
 NVCCFLAGS ?= -O2
-CUDA_OBJS = kernels/cuda/device.o kernels/cuda/norm.o
+CUDA_OBJS = $(patsubst %.cu,%.o,$(sort $(wildcard kernels/cuda/*.cu)))
 ifeq ($(WITH_CUDA),yes)
 SHLIB_LINK_INTERNAL += $(CUDA_OBJS)
 SHLIB_LINK += -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lpthread -lstdc++
@@ -47,8 +47,8 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-kernels/cuda/%.o: kernels/cuda/%.cu kernels/cuda/lepton_cuda.h
-	$(NVCC) $(NVCCFLAGS) -Xcompiler -fPIC,-fvisibility=hidden -c -o $@ $<
+kernels/cuda/%.o: kernels/cuda/%.cu $(wildcard kernels/*.h kernels/cuda/*.h)
+	$(NVCC) $(NVCCFLAGS) -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics -c -o $@ $<
 
 ifeq ($(WITH_CUDA),yes)
 $(shlib): $(CUDA_OBJS)

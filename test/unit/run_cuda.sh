@@ -10,7 +10,7 @@ if [ -x "$NVCC" ]; then
 		cc -std=gnu99 -D_GNU_SOURCE -O2 -Wall -Wextra -c -o "build/cuda/$(basename "$f" .c).o" "$f"
 	done
 	"$NVCC" -O2 -Xcompiler -static-libgcc,-static-libstdc++ -o build/cuda/test_cuda build/cuda/*.o \
-		kernels/cuda/device.cu kernels/cuda/norm.cu -lm -ldl
+		kernels/cuda/*.cu -lm -ldl
 	rm -f build/cuda/*.o
 elif [ ! -x build/cuda/test_cuda ]; then
 	echo "skipped: nvcc is not installed"
