@@ -23,8 +23,8 @@
  * Work runs later than it is enqueued: what fails then is told by the next call, at the latest
  * by lep_cuda_poll or lep_cuda_wait.
  *
- * Numbers: numbers is LEP_F16 or LEP_BF16, the 16-bit floats of x, out and weights; sums are f32, biases,
- * gammas and betas are f32.  Arrays are row major, every array begins at a multiple of 16 bytes, ld* are row strides in
+ * Numbers: numbers is LEP_F16 or LEP_BF16, the 16-bit floats of x, out and weights; sums are f32. Biases of
+ * linears are 16-bit floats too (half_bias), gammas, betas and an attention's bias by distance are f32.  Arrays are row major, every array begins at a multiple of 16 bytes, ld* are row strides in
  * elements; arrays without one are dense.  Speed wants widths and strides that are multiples of 8.
  * An operator may be asked for no rows: it does nothing.
  *
@@ -182,9 +182,9 @@ extern "C"
 	LepStatus lep_cuda_embed(LepCudaStream *stream, LepDtype numbers, const LepCudaEmbed *args);
 
 	/*
-	 * out[n_rows, d_out] = act(x[n_rows, d_in] * w[d_out, d_in]^T + bias[d_out]) + residual[n_rows, d_out]
+	 * out[n_rows, d_out] = act(x[n_rows, d_in] * w[d_out, d_in]^T + half_bias[d_out]) + residual[n_rows, d_out]
 	 *
-	 * w is dense and as the model has it.  bias and residual may be NULL; residual may be out.  x overlaps neither out nor
+	 * w is dense and as the model has it.  half_bias and residual may be NULL; residual may be out.  x overlaps neither out nor
 	 * normed.  GELU in its erf form may be taken in its tanh form (they differ by 5e-4 at most), all others are
 	 * those of LepAct.
 	 *
@@ -199,7 +199,7 @@ extern "C"
 		const void *x;
 		size_t ldx;
 		const void *w;
-		const float *bias;
+		const void *half_bias; /* [d_out], in numbers as x; NULL: 0 */
 		const void *residual;
 		size_t ldr;
 		void *out;
@@ -217,7 +217,7 @@ extern "C"
 
 	/*
 	 * A feed-forward network of two linears, with a residual and a norm behind it:
-	 *		sum = act(x[n_rows, d] * w1[d_inner, d]^T + bias1) * w2[d, d_inner]^T + bias2 + residual
+	 *		sum = act(x[n_rows, d] * w1[d_inner, d]^T + half_bias1) * w2[d, d_inner]^T + half_bias2 + residual
 	 *		out = sum, normed = norm(sum)
 	 * x and out are as for LepCudaLinear but x, residual and normed may all be the same dense array.  inner is
 	 * [n_rows, d_inner] of working memory, which may or may not be written.  The result is that of two calls of lep_cuda_linear
@@ -228,8 +228,8 @@ extern "C"
 		const void *x;
 		size_t ldx;
 		const void *w1, *w2;
-		const float *bias1, *bias2; /* [d_inner], [d]; NULL: 0 */
-		const void *residual;		/* NULL: none */
+		const void *half_bias1, *half_bias2; /* [d_inner], [d], in numbers; NULL: 0 */
+		const void *residual;				 /* NULL: none */
 		size_t ldr;
 		void *inner;
 		void *out; /* NULL: not needed */
@@ -265,6 +265,8 @@ extern "C"
 	} LepCudaNorm;
 
 	LepStatus lep_cuda_norm(LepCudaStream *stream, LepDtype numbers, const LepCudaNorm *args);
+
+#define LEP_CUDA_MAX_HEAD 256 /* columns of a head; more are LEP_UNSUPPORTED */
 
 	/*
 	 * Bidirectional attention of each text over itself, all heads, over packed texts: text i has tokens
@@ -363,7 +365,7 @@ extern "C"
 						   const void *y, size_t ldy, void *out, size_t n_rows, size_t d);
 
 	/*
-	 * out[n_texts, d_out], f32, = over the tokens of a text, the maximum or the sum of w(x * w^T + bias), where w(y) is
+	 * out[n_texts, d_out], f32, = over the tokens of a text, the maximum or the sum of w(x * w^T + half_bias), where w(y) is
 	 * log1p(max(y, 0)), with log1p applied n_logs (1 or 2) times.  logits is [logits_rows, d_out] of working memory;
 	 * rows are taken logits_rows at a time.  A text of no tokens gives zeroes.
 	 */
@@ -372,7 +374,7 @@ extern "C"
 		const void *x;
 		size_t ldx;
 		const void *w;
-		const float *bias;		/* [d_out] or NULL */
+		const void *half_bias;	/* [d_out], in numbers; NULL: 0 */
 		const uint32_t *starts; /* [n_texts + 1], in device memory */
 		size_t n_texts, n_rows, d_out, d_in;
 		bool sum; /* else the maximum */
