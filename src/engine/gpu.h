@@ -10,10 +10,9 @@
  *		poll(lep_gpu_event_fd(gpu)); done = lep_gpu_ready(gpu);	-- bit 0: slot 0 is done
  *		lep_gpu_collect(gpu, 0, out, &err);
  *
- * Numbers: activations and weights of linears are f16 or bf16, as the image says; products, sums, norms, softmax
- * and pooling are f32; so is everything that is read once for each token or text (tables of embeddings as stored,
- * biases, gamma, beta).  Batches do not change a row's bits only where the device's products do not: the same text may
- * differ in the last bits of its 16-bit numbers from batch to batch.
+ * Numbers: activations, and weights and biases of linears, are f16 or bf16, as the image says; sums, norms, softmax and pooling
+ * are f32; tables of embeddings are as stored.  The same text may differ in the last bits of its 16-bit
+ * numbers from batch to batch: products of different sizes may add in another order.
  *
  * Failure: a call that fails leaves no trace: its slot is free, its memory is given back, other models and the other slot go on.
  * The exception is LEP_DEVICE: the device does not answer any more, or what it does cannot be trusted (an illegal
@@ -76,13 +75,13 @@ void lep_gpu_close(LepGpu *gpu);
 /*
  * Copy a model's weights to the device.  model was opened with lep_kernels_gpu and must outlive *loaded, but the bytes of its
  * weights are not read again.  LEP_NO_MEMORY when the limit or the device is full, LEP_UNSUPPORTED for a model with an operator that
- * the device has not (heads wider than 128).
+ * the device has not (heads wider than 256, widths that are no multiples of 8).
  */
 LepStatus lep_gpu_model_load(LepGpu *gpu, const LepModel *model, LepGpuModel **loaded,
 							 LepError *err);
 /* Free; waits for and forgets its batches in flight.  NULL is allowed. */
 void lep_gpu_model_free(LepGpuModel *loaded);
-/* Bytes of device memory that are the model's own: weights, tables, captured runs. */
+/* Bytes of device memory that are the model's own: weights and tables. */
 uint64_t lep_gpu_model_bytes(const LepGpuModel *loaded);
 
 /* Bytes of device memory in use, of models and of batches in flight, and the limit on them. */
@@ -95,7 +94,8 @@ typedef struct LepGpuMemory
 void lep_gpu_memory(const LepGpu *gpu, LepGpuMemory *memory);
 
 /*
- * Start a batch in a free slot below LEP_GPU_SLOTS.  What it points at is copied.  Errors are those of lep_graph_run for a bad batch,
+ * Start a batch in a free slot below LEP_GPU_SLOTS.  What it points at is copied.  Returns at once but for sizes of batches that the
+ * device has not met: then it measures products for some milliseconds.  Errors are those of lep_graph_run for a bad batch,
  * LEP_TOO_LARGE beyond the limits above, LEP_NO_MEMORY when its intermediates do not fit (free a model, try again),
  * LEP_BAD_INPUT for a slot that is taken.  A batch without texts is done at once.
  */

@@ -270,6 +270,12 @@ LepStatus lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, voi
 							   size_t arena_size, float *out, const LepTap *tap,
 							   const LepStop *stop, LepError *err);
 
+/* What lep_graph_run says of a batch; *max_len gets the tokens of its longest text. */
+LepStatus lep_graph_check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len,
+								LepError *err);
+/* Say that value i of the output is no finite number: LEP_NOT_FINITE. */
+LepStatus lep_graph_not_finite(const LepGraph *graph, size_t i, float value, LepError *err);
+
 /* Rows of a kind that a batch has. */
 size_t lep_batch_rows(const LepBatch *batch, LepRows rows);
 

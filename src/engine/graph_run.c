@@ -482,8 +482,8 @@ run_panels(LepRun *run, const LepStage *stage)
 }
 
 /* Check a batch; *max_len gets the tokens of its longest text. */
-static LepStatus
-check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len, LepError *err)
+LepStatus
+lep_graph_check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len, LepError *err)
 {
 	*max_len = 0;
 	for (size_t i = 0; i < batch->n_texts; i++)
@@ -529,27 +529,36 @@ check_batch(const LepGraph *graph, const LepBatch *batch, size_t *max_len, LepEr
 	return LEP_OK;
 }
 
+/* Say that value i of the output, counted from its first row's first, is no finite number. */
+LepStatus
+lep_graph_not_finite(const LepGraph *graph, size_t i, float value, LepError *err)
+{
+	static const char *const names[LEP_ROWS_COUNT] = {
+		[LEP_ROWS_TOKENS] = "token", [LEP_ROWS_TEXTS] = "text", [LEP_ROWS_PICKS] = "pick"};
+	size_t width = lep_desc_width(graph->view.desc);
+
+	lep_error(err, LEP_NOT_FINITE, "the model gave a value that is not a finite number");
+	lep_error_detail(err, "Value %zu of %s %zu of the batch is %f.", i % width + 1,
+					 names[graph->buffers[graph->ops[graph->n_ops - 1].out].rows], i / width + 1,
+					 (double) value);
+	lep_error_hint(err, "The model's weights may be damaged or too large for %s.",
+				   graph->kernels->linear != NULL ? "f32" : "16-bit floats");
+	return LEP_NOT_FINITE;
+}
+
 /* Refuse results that are no numbers. */
 static LepStatus
 check_finite(const LepGraph *graph, const float *out, size_t n_rows, const LepStop *stop,
 			 LepError *err)
 {
-	static const char *const names[LEP_ROWS_COUNT] = {
-		[LEP_ROWS_TOKENS] = "token", [LEP_ROWS_TEXTS] = "text", [LEP_ROWS_PICKS] = "pick"};
 	size_t width = lep_desc_width(graph->view.desc);
 
 	for (size_t i = 0; i < n_rows * width; i++)
 	{
 		if (i % STOP_VALUES == STOP_VALUES - 1 && lep_stopped(stop))
 			return lep_error(err, LEP_CANCELLED, "cancelled while running a model");
-		if (isfinite(out[i]))
-			continue;
-		lep_error(err, LEP_NOT_FINITE, "the model gave a value that is not a finite number");
-		lep_error_detail(err, "Value %zu of %s %zu of the batch is %f.", i % width + 1,
-						 names[graph->buffers[graph->ops[graph->n_ops - 1].out].rows],
-						 i / width + 1, (double) out[i]);
-		lep_error_hint(err, "The model's weights may be damaged or too large for f32.");
-		return LEP_NOT_FINITE;
+		if (!isfinite(out[i]))
+			return lep_graph_not_finite(graph, i, out[i], err);
 	}
 	return LEP_OK;
 }
@@ -568,7 +577,7 @@ lep_graph_run_tapped(const LepGraph *graph, const LepBatch *batch, void *arena, 
 		return lep_error(err, LEP_BAD_INPUT, "the graph has no weights");
 	if (graph->kernels->linear == NULL)
 		return lep_error(err, LEP_UNSUPPORTED, "the graph's weights are packed for a GPU");
-	status = check_batch(graph, batch, &max_len, err);
+	status = lep_graph_check_batch(graph, batch, &max_len, err);
 	if (status != LEP_OK || batch->n_texts == 0)
 		return status;
 	if (!lep_graph_regions(graph, batch->n_tokens, batch->n_texts, max_len, &regions) ||
