@@ -12,7 +12,7 @@ TOOL_CFLAGS = -std=gnu99 -D_GNU_SOURCE -O2 -Wall -Wextra
 ENGINE_LIBS = -ljansson -llbfgs -lz -lm -ldl -lpthread
 
 FLOOR_SRCS = $(KERNEL_OBJS:.o=.c) kernels/cuda/absent.c $(ENGINE_OBJS:.o=.c)
-FLOOR_HDRS = $(wildcard kernels/*.h kernels/*/*.h kernels/*.inc kernels/*/*.inc src/engine/*.h src/engine/*/*.h src/engine/*.inc)
+FLOOR_HDRS = $(wildcard test/emulated/*.h kernels/*.h kernels/*/*.h kernels/*.inc kernels/*/*.inc src/engine/*.h src/engine/*/*.h src/engine/*.inc)
 
 UNIT_TESTS = $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/test_*.c)))
 TOOLS = $(patsubst test/tools/%.c,build/tools/%,$(sort $(wildcard test/tools/*.c))) \
@@ -32,6 +32,13 @@ build/fuzzed/%.o: %.c $(FLOOR_HDRS)
 	clang -std=gnu99 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c -o $@ $<
 
 build/unit/%: build/san/test/unit/%.o $(FLOOR_SRCS:%.c=build/san/%.o)
+	@mkdir -p $(@D)
+	$(UNIT_CC) $(SANITIZE) -o $@ $^ $(ENGINE_LIBS)
+
+# The GPU's engine on an emulated device.
+GPU_TEST_SRCS = $(filter-out kernels/cuda/absent.c,$(FLOOR_SRCS)) $(GPU_OBJS:.o=.c) $(sort $(wildcard test/emulated/*.c))
+
+build/unit/test_gpu: build/san/test/unit/test_gpu.o $(GPU_TEST_SRCS:%.c=build/san/%.o)
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(SANITIZE) -o $@ $^ $(ENGINE_LIBS)
 
