@@ -147,6 +147,11 @@ lep_cuda_tune(LepCudaStream *stream, bool on)
 {
 }
 
+void
+lep_cuda_ways(LepCuda *cuda, unsigned ways)
+{
+}
+
 LepStatus
 lep_cuda_capture_begin(LepCudaStream *stream)
 {

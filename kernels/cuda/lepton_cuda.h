@@ -142,6 +142,19 @@ extern "C"
 	 */
 	void lep_cuda_tune(LepCudaStream *stream, bool on);
 
+	/*
+	 * Which kernels may multiply, a sum of LEP_CUDA_WAYS_...: for tests, and to compare them.  What was measured is forgotten.
+	 * A product that none of them can take is the plain one's.
+	 */
+	enum
+	{
+		LEP_CUDA_WAYS_PLAIN = 1,
+		LEP_CUDA_WAYS_HOPPER = 2,
+		LEP_CUDA_WAYS_CUBLAS = 4,
+		LEP_CUDA_WAYS_ALL = 7
+	};
+	void lep_cuda_ways(LepCuda *cuda, unsigned ways);
+
 	/* Capture what is enqueued from now on instead of running it. */
 	LepStatus lep_cuda_capture_begin(LepCudaStream *stream);
 	/* End; *graph, NULL unless LEP_OK, holds the work with its addresses and sizes.  Call it after errors too. */
@@ -331,7 +344,7 @@ extern "C"
 
 	LepStatus lep_cuda_pool(LepCudaStream *stream, LepDtype numbers, const LepCudaPool *args);
 
-	/* out[n_rows, d] = x[n_rows, d] / max(|x|, 1e-12), row by row; out may be x when ldx is d. */
+	/* out[n_rows, d] = x[n_rows, d] / max(|x|, 1e-12), row by row; out may be x when ldx is d; numbers may be LEP_F32. */
 	LepStatus lep_cuda_normalize(LepCudaStream *stream, LepDtype numbers, const void *x, size_t ldx,
 								 void *out, size_t n_rows, size_t d);
 
@@ -387,7 +400,8 @@ extern "C"
 	LepStatus lep_cuda_sparse(LepCudaStream *stream, LepDtype numbers, const LepCudaSparse *args);
 
 	/*
-	 * out[n], f32, = x[n] widened from numbers; LEP_F32: x is f32 and may be out, which is then only looked through.
+	 * out[n], f32, = x[n] widened from numbers; LEP_F32: x is f32 and may be out, which is then only looked
+	 * through.
 	 * *first_bad, 8 bytes of device memory, gets the least i for which out[i] is not finite, or UINT64_MAX.
 	 * first_bad may be NULL.
 	 */
