@@ -15,26 +15,30 @@ ENGINE_OBJS = $(filter-out $(GPU_OBJS), \
 	$(patsubst %.c,%.o,$(sort $(wildcard src/engine/*.c src/engine/families/*.c))))
 
 SERVER_OBJS = \
-	$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/store/*.c src/func/*.c src/exec/*.c)))
+	$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/store/*.c src/worker/*.c src/func/*.c src/exec/*.c)))
 
 OBJS = $(KERNEL_OBJS) $(ENGINE_OBJS) $(SERVER_OBJS)
 
 PG_CPPFLAGS = -D_GNU_SOURCE
 SHLIB_LINK = -ljansson -llbfgs -lz -lm -ldl
 
-# CUDA: yes, no, or (default) yes when nvcc is found.  The runtime is linked
-# statically, so that one library runs with and without a driver.
+# The program that owns the GPU; lepton.so itself knows no CUDA.  WITH_CUDA is yes, no, or (default) yes when nvcc is
+# found; emulated builds it for tests, with a device that is the CPU.  The runtime is linked statically, so that the
+# program runs with and without a driver.
 NVCC ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
 WITH_CUDA ?= $(if $(NVCC),yes,no)
 NVCCFLAGS ?= -O2
 CUDA_OBJS = $(patsubst %.cu,%.o,$(sort $(wildcard kernels/cuda/*.cu)))
+EMULATED_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard test/emulated/*.c)))
+PROGRAM_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/worker/gpu/*.c)))
+PROGRAM_LIBS = $(SHLIB_LINK) -lpthread
 ifeq ($(WITH_CUDA),yes)
-SHLIB_LINK_INTERNAL += $(CUDA_OBJS)
-SHLIB_LINK += -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lpthread -lstdc++
+DEVICE_OBJS = $(CUDA_OBJS)
+PROGRAM_LIBS += -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lstdc++
 else
-OBJS += kernels/cuda/absent.o
+DEVICE_OBJS = $(EMULATED_OBJS)
 endif
-EXTRA_CLEAN = $(CUDA_OBJS) kernels/cuda/absent.o kernels/cuda/absent.bc build/san build/opt build/fuzzed build/fuzz build/unit build/tools build/arm
+EXTRA_CLEAN = lepton_gpu $(CUDA_OBJS) $(EMULATED_OBJS) $(PROGRAM_OBJS) $(GPU_OBJS) build/san build/opt build/fuzzed build/fuzz build/unit build/tools build/arm
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=lepton
@@ -50,12 +54,30 @@ include $(PGXS)
 kernels/cuda/%.o: kernels/cuda/%.cu $(wildcard kernels/*.h kernels/cuda/*.h)
 	$(NVCC) $(NVCCFLAGS) -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics -c -o $@ $<
 
-ifeq ($(WITH_CUDA),yes)
-$(shlib): $(CUDA_OBJS)
+lepton_gpu: $(KERNEL_OBJS) $(ENGINE_OBJS) $(GPU_OBJS) $(PROGRAM_OBJS) $(DEVICE_OBJS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PROGRAM_LIBS)
+
+# A program that another build left would not be ours.
+install-gpu: installdirs
+ifneq ($(WITH_CUDA),no)
+	$(INSTALL_PROGRAM) lepton_gpu '$(DESTDIR)$(pkglibdir)/lepton_gpu'
+else
+	rm -f '$(DESTDIR)$(pkglibdir)/lepton_gpu'
 endif
 
+uninstall-gpu:
+	rm -f '$(DESTDIR)$(pkglibdir)/lepton_gpu'
+
+.PHONY: install-gpu uninstall-gpu
+ifneq ($(WITH_CUDA),no)
+all: lepton_gpu
+install-gpu: lepton_gpu
+endif
+install: install-gpu
+uninstall: uninstall-gpu
+
 # Headers are few and shared: any change rebuilds.
-$(OBJS): $(wildcard kernels/*.h kernels/*/*.h kernels/*.inc src/*.h src/*/*.h src/*/*/*.h)
+$(OBJS) $(GPU_OBJS) $(PROGRAM_OBJS) $(EMULATED_OBJS): $(wildcard kernels/*.h kernels/*/*.h kernels/*.inc src/*.h src/*/*.h src/*/*/*.h)
 
 # Checks without a server: unit tests, fuzzers, style.
 include test/unit.mk

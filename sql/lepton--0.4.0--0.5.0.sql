@@ -144,3 +144,19 @@ COMMENT ON FUNCTION @extschema@.lepton_sparse_embed(text) IS 'tokens of a text w
 CREATE FUNCTION @extschema@.lepton_sparse_embed(input text, model text) RETURNS TABLE (token text, weight real)
 	AS 'MODULE_PATHNAME', 'lepton_sparse_embed' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 100;
 COMMENT ON FUNCTION @extschema@.lepton_sparse_embed(text, text) IS 'tokens of a text with their weights, heaviest first';
+
+-- GPU ----------------------------------------------------------------------
+
+CREATE FUNCTION _lepton.gpu(OUT state text, OUT reason text, OUT device text, OUT pid integer, OUT starts integer,
+	OUT since timestamptz, OUT memory bigint, OUT memory_limit bigint, OUT memory_used bigint, OUT models bigint,
+	OUT model_memory bigint, OUT connections bigint, OUT queued bigint, OUT requests bigint, OUT batches bigint,
+	OUT texts bigint, OUT tokens bigint, OUT loads bigint, OUT evictions bigint, OUT failures bigint,
+	OUT "time" double precision)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'lepton_gpu' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
+COMMENT ON FUNCTION _lepton.gpu() IS 'the row of lepton_gpu';
+
+CREATE VIEW @extschema@.lepton_gpu AS SELECT * FROM _lepton.gpu();
+GRANT SELECT ON @extschema@.lepton_gpu TO PUBLIC;
+COMMENT ON VIEW @extschema@.lepton_gpu IS
+	'the GPU that all sessions of the server share: state and why, memory in bytes, work since its program began; time in milliseconds';

@@ -33,6 +33,13 @@
 #define LEPTON_EXPLAIN_HEADER "commands/explain.h"
 #endif
 
+/* 17 let a resource owner own what is waited for; ours lives as long as the process. */
+#if PG_VERSION_NUM >= 170000
+#define lepton_wait_event_set(n) CreateWaitEventSet(NULL, n)
+#else
+#define lepton_wait_event_set(n) CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
 /* 17 gave random() a second form. */
 #if PG_VERSION_NUM >= 170000
 #define LEPTON_F_RANDOM F_RANDOM_

@@ -6,6 +6,7 @@
 #include "guc.h"
 #include "lib/stringinfo.h"
 #include "utils/guc.h"
+#include "worker/worker.h"
 
 char *lepton_answer_model = NULL;
 int lepton_batch_rows = LEPTON_DEFAULT_BATCH_ROWS;
@@ -13,14 +14,23 @@ int lepton_batch_tokens = LEPTON_DEFAULT_BATCH_TOKENS;
 int lepton_cache_size = LEPTON_DEFAULT_CACHE_MB;
 char *lepton_classify_model = NULL;
 char *lepton_cpu_isa = NULL;
+int lepton_device = WORKER_DEVICE_AUTO;
 char *lepton_embed_model = NULL;
 bool lepton_enable_batching = true;
 char *lepton_entities_model = NULL;
 char *lepton_fill_mask_model = NULL;
+int lepton_gpu_batch_tokens = LEPTON_DEFAULT_GPU_BATCH_TOKENS;
+int lepton_gpu_memory = 0;
 char *lepton_rerank_model = NULL;
 char *lepton_sparse_embed_model = NULL;
 bool lepton_truncate = true;
 char *lepton_zero_shot_model = NULL;
+
+/* Values of lepton.device. */
+static const struct config_enum_entry device_values[] = {{"auto", WORKER_DEVICE_AUTO, false},
+														 {"cpu", WORKER_DEVICE_CPU, false},
+														 {"gpu", WORKER_DEVICE_GPU, false},
+														 {NULL, 0, false}};
 
 /* Kernels of lepton_cpu_isa, NULL until first use and after a change. */
 static const LepKernels *chosen_kernels = NULL;
@@ -107,6 +117,12 @@ lepton_guc_init(void)
 	DefineCustomStringVariable("lepton.cpu_isa", "Sets the instruction set of the kernels.",
 							   "\"auto\" is the fastest that this machine runs.", &lepton_cpu_isa,
 							   "auto", PGC_SUSET, 0, check_cpu_isa, assign_cpu_isa, NULL);
+	DefineCustomEnumVariable(
+		"lepton.device", "Sets where models run.",
+		"\"auto\" is the GPU where there is one that serves, else the CPU; \"gpu\" "
+		"raises an error where it cannot.",
+		&lepton_device, WORKER_DEVICE_AUTO, device_values, PGC_USERSET, GUC_EXPLAIN, NULL, NULL,
+		NULL);
 	define_model("lepton.embed_model", "Sets the default model for embedding.",
 				 &lepton_embed_model);
 	DefineCustomBoolVariable("lepton.enable_batching",
@@ -117,6 +133,15 @@ lepton_guc_init(void)
 				 &lepton_entities_model);
 	define_model("lepton.fill_mask_model", "Sets the default model for filling masks.",
 				 &lepton_fill_mask_model);
+	DefineCustomIntVariable("lepton.gpu_batch_tokens",
+							"Sets how many tokens a batch for the GPU may hold.",
+							"The GPU joins the batches of all sessions.", &lepton_gpu_batch_tokens,
+							LEPTON_DEFAULT_GPU_BATCH_TOKENS, LEPTON_MIN_GPU_BATCH_TOKENS,
+							LEPTON_MAX_GPU_BATCH_TOKENS, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("lepton.gpu_memory",
+							"Sets how much of the GPU's memory models and batches may take.",
+							"0 is what the GPU has.", &lepton_gpu_memory, 0, 0, LEPTON_MAX_GPU_MB,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
 	define_model("lepton.rerank_model", "Sets the default model for reranking.",
 				 &lepton_rerank_model);
 	define_model("lepton.sparse_embed_model", "Sets the default model for sparse embeddings.",

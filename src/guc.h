@@ -20,16 +20,25 @@
 #define LEPTON_MAX_CACHE_MB		(1024 * 1024)
 #define LEPTON_DEFAULT_CACHE_MB 4096
 
+#define LEPTON_MIN_GPU_BATCH_TOKENS		64
+#define LEPTON_MAX_GPU_BATCH_TOKENS		32768 /* LEP_GPU_TOKENS_MAX */
+#define LEPTON_DEFAULT_GPU_BATCH_TOKENS 8192
+
+#define LEPTON_MAX_GPU_MB (16 * 1024 * 1024)
+
 extern char *lepton_answer_model;
 extern int lepton_batch_rows;
 extern int lepton_batch_tokens;
 extern int lepton_cache_size;
 extern char *lepton_classify_model;
 extern char *lepton_cpu_isa;
+extern int lepton_device; /* WorkerDevice */
 extern char *lepton_embed_model;
 extern bool lepton_enable_batching;
 extern char *lepton_entities_model;
 extern char *lepton_fill_mask_model;
+extern int lepton_gpu_batch_tokens;
+extern int lepton_gpu_memory; /* MB; 0: what the device has */
 extern char *lepton_rerank_model;
 extern char *lepton_sparse_embed_model;
 extern bool lepton_truncate;

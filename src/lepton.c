@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "guc.h"
 #include "store/store.h"
+#include "worker/worker.h"
 
 LEPTON_MODULE_MAGIC;
 
@@ -20,4 +21,5 @@ _PG_init(void)
 	lepton_guc_init();
 	store_init();
 	lepton_exec_init();
+	worker_init();
 }

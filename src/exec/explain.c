@@ -75,6 +75,21 @@ explain_models(CustomScan *scan, ExplainState *es)
 		ExplainPropertyList("Precision", precisions, es);
 }
 
+/* Say where the batches ran */
+static void
+explain_device(const FuncWork *work, ExplainState *es)
+{
+	const char *device = "gpu";
+
+	if (work->on_gpu == 0)
+		device = "cpu";
+	else if (work->on_gpu < work->batches)
+		device = psprintf("gpu: " UINT64_FORMAT ", cpu: " UINT64_FORMAT, work->on_gpu,
+						  work->batches - work->on_gpu);
+	if (work->batches > 0)
+		ExplainPropertyText("Device", device, es);
+}
+
 /* Say what a node does and, with ANALYZE, did */
 void
 batch_explain(CustomScanState *node, List *ancestors, ExplainState *es)
@@ -89,6 +104,7 @@ batch_explain(CustomScanState *node, List *ancestors, ExplainState *es)
 	ExplainPropertyUInteger("Rows Computed", NULL, totals.rows, es);
 	ExplainPropertyUInteger("Tokens", NULL, totals.tokens, es);
 	ExplainPropertyUInteger("Batches", NULL, totals.batches, es);
+	explain_device(&totals, es);
 	ExplainPropertyUInteger("Duplicates Saved", NULL, totals.duplicates, es);
 	if (es->timing)
 	{

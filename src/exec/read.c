@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "../guc.h"
+#include "../worker/worker.h"
 #include "state.h"
 
 /* Batches that a window is worth: more can be sorted by length and share duplicates, fewer come sooner. */
@@ -228,7 +229,7 @@ reserve_rows(BatchState *s, int n)
 static uint64
 window_tokens(const BatchState *s)
 {
-	uint64 batch = lepton_batch_tokens;
+	uint64 batch = worker_batch_tokens(NULL);
 
 	if (s->is_streamed && s->workers != NULL && s->workers->context != NULL &&
 		s->workers->context->nworkers_launched > 0)
@@ -254,6 +255,7 @@ batch_add_work(FuncWork *sum, const FuncWork *work)
 	sum->rows += work->rows;
 	sum->tokens += work->tokens;
 	sum->batches += work->batches;
+	sum->on_gpu += work->on_gpu;
 	sum->duplicates += work->duplicates;
 	sum->tokenizing += work->tokenizing;
 	sum->running += work->running;

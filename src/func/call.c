@@ -10,7 +10,7 @@
 #include "utils/memutils.h"
 
 #include "../errors.h"
-#include "../guc.h"
+#include "../worker/worker.h"
 #include "call.h"
 
 struct FuncWindowCall
@@ -182,7 +182,8 @@ add_and_run(FuncSink *sink, const LepTokens *tokens, const uint32 *picks, size_t
 
 	(void) err;
 	CHECK_FOR_INTERRUPTS();
-	if (c->n > 0 && func_window_tokens(c->window) + tokens->n > (uint64) lepton_batch_tokens)
+	if (c->n > 0 &&
+		func_window_tokens(c->window) + tokens->n > worker_batch_tokens(c->call.model->model))
 		flush(c);
 	push_sequence(c, func_window_add_tokens(c->window, c->engine, tokens, picks, n_picks));
 	return LEP_OK;

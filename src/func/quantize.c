@@ -168,7 +168,7 @@ make_model(const char *new_name, StoreModel *m, const LepCompressOptions *option
 	LepCompressResult result = {0};
 	StoreOrigin origin = {.parent = m};
 	LepSource *source;
-	bool pushed = store_push_snapshot_of(m);
+	bool pushed = store_push_snapshot_of(&m->row);
 	LepArena arena;
 	LepError err = {0};
 

@@ -16,6 +16,7 @@
 #include "../engine/task.h"
 #include "../errors.h"
 #include "../guc.h"
+#include "../worker/worker.h"
 #include "run.h"
 
 /* Working memory of this backend, kept from call to call. */
@@ -132,19 +133,67 @@ func_run_begin(FuncRun *run, StoreModel *m, float *out)
 	run->width = func_width(m);
 }
 
-/* Run a batch through a graph: out[n_texts, width of the graph] */
-LepStatus
-func_run_graph(const LepModel *model, const LepBatch *batch, size_t max_len, float *out,
-			   LepError *err)
+/* Run a part of a batch, or all of it, on the CPU: out[rows of the graph, its width] */
+static LepStatus
+run_on_cpu(const LepModel *model, const LepBatch *batch, size_t max_len, float *out, LepError *err)
 {
 	size_t need = lep_graph_arena_size(model->graph, batch->n_tokens, batch->n_texts, max_len);
 
-	func_run_check();
 	if (need == 0)
 		return lep_error(err, LEP_TOO_LARGE, "batch is too large");
 	run_prepare();
 	arena_reserve(need);
 	return lep_graph_run(model->graph, batch, arena, arena_size, out, lepton_stop(), err);
+}
+
+/* Run a batch that was made for the GPU on the CPU, in parts of its size */
+static LepStatus
+run_in_pieces(const LepModel *model, const LepBatch *batch, size_t max_len, float *out,
+			  LepError *err)
+{
+	uint32 *starts = palloc_extended(mul_size(batch->n_texts + 1, sizeof(uint32)), MCXT_ALLOC_HUGE);
+	uint32 *picks = palloc_extended(mul_size(batch->n_picks + 1, sizeof(uint32)), MCXT_ALLOC_HUGE);
+	WorkerPiece piece = {0};
+	LepStatus status = LEP_OK;
+
+	while (status == LEP_OK &&
+		   worker_next_piece(model, batch, (size_t) lepton_batch_tokens, SIZE_MAX, &piece))
+	{
+		LepBatch part = {.n_texts = piece.end - piece.first,
+						 .n_tokens = piece.end_token - piece.first_token,
+						 .ids = batch->ids + piece.first_token,
+						 .starts = starts,
+						 .picks = picks,
+						 .n_picks = piece.end_pick - piece.first_pick};
+
+		if (batch->types != NULL)
+			part.types = batch->types + piece.first_token;
+		worker_piece_places(batch, &piece, starts, picks);
+		status = run_on_cpu(model, &part, max_len, out, err);
+		out += piece.rows * lep_desc_width(model->view.desc);
+	}
+	pfree(starts);
+	pfree(picks);
+	return status;
+}
+
+/* Run a batch through a graph, where lepton.device wants it: out[rows of the graph, its width] */
+LepStatus
+func_run_graph(const LepModel *model, const LepBatch *batch, size_t max_len, float *out,
+			   bool *on_gpu, LepError *err)
+{
+	LepStatus status;
+	bool was_gpu;
+
+	func_run_check();
+	was_gpu = worker_run(model, batch, out, &status, err);
+	if (on_gpu != NULL)
+		*on_gpu = was_gpu;
+	if (was_gpu)
+		return status;
+	if (batch->n_texts > 1 && batch->n_tokens > (size_t) lepton_batch_tokens)
+		return run_in_pieces(model, batch, max_len, out, err);
+	return run_on_cpu(model, batch, max_len, out, err);
 }
 
 /* Tokenize a text as the model's task takes it */
@@ -178,14 +227,14 @@ run_batch(FuncRun *run)
 		return;
 	INSTR_TIME_SET_CURRENT(start);
 	if (head == NULL)
-		lepton_check(func_run_graph(model, &batch, run->max_len, rows, &err), &err);
+		lepton_check(func_run_graph(model, &batch, run->max_len, rows, NULL, &err), &err);
 	else
 	{
 		size_t d = head->dims;
 		float *embeddings =
 			palloc_extended(mul_size(mul_size(run->n_texts, d), sizeof(float)), MCXT_ALLOC_HUGE);
 
-		lepton_check(func_run_graph(model, &batch, run->max_len, embeddings, &err), &err);
+		lepton_check(func_run_graph(model, &batch, run->max_len, embeddings, NULL, &err), &err);
 		for (size_t i = 0; i < run->n_texts; i++)
 			lep_head_apply(model->kernels, head->w, head->bias, embeddings + i * d, head->n_labels,
 						   d, rows + i * run->width);
@@ -381,7 +430,7 @@ func_run_add_utf8(FuncRun *run, const char *utf8, size_t len)
 		add_row(run, row < run->first ? row : run->sources[row - run->first]);
 		return;
 	}
-	if (run->n_texts > 0 && run->n_tokens + tokens.n > (size_t) lepton_batch_tokens)
+	if (run->n_texts > 0 && run->n_tokens + tokens.n > worker_batch_tokens(run->model->model))
 		close_batch(run);
 	batch_reserve(run, tokens.n);
 	memcpy(run->ids + run->n_tokens, tokens.ids, tokens.n * sizeof(int32));

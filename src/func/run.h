@@ -92,9 +92,12 @@ void func_encode(StoreModel *m, const char *utf8, size_t len, LepTokens *tokens)
 /* The parts of a run, for window.c: tokens are valid until the next text of this backend ... */
 LepStatus func_run_encode(const LepModel *model, const char *utf8, size_t len, LepTokens *tokens,
 						  LepError *err);
-/* ... out[n_texts, width of the graph]; the longest text has max_len tokens ... */
+/*
+ * ... out[rows of the graph, its width]; the longest text has max_len tokens; *on_gpu, which may be NULL, tells where it
+ * ran ...
+ */
 LepStatus func_run_graph(const LepModel *model, const LepBatch *batch, size_t max_len, float *out,
-						 LepError *err);
+						 bool *on_gpu, LepError *err);
 /* ... and what large batches took is given back. */
 void func_run_trim(void);
 

@@ -13,6 +13,7 @@
 #include "../engine/task.h"
 #include "../errors.h"
 #include "../guc.h"
+#include "../worker/worker.h"
 #include "window.h"
 
 /* A distinct sequence of tokens of an engine. */
@@ -406,6 +407,7 @@ run_sequences(FuncWindow *w, Engine *e, const uint32 *order, uint32 first, uint3
 	float *out = row;
 	LepError err = {0};
 	LepStatus status;
+	bool on_gpu;
 	instr_time from, to;
 
 	INSTR_TIME_SET_CURRENT(from);
@@ -423,12 +425,13 @@ run_sequences(FuncWindow *w, Engine *e, const uint32 *order, uint32 first, uint3
 		row += s->n_rows * e->width;
 	}
 	buffers->starts[end - first] = batch.n_tokens;
-	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n, out, &err);
+	status = func_run_graph(e->model, &batch, e->sequences[order[first]].n, out, &on_gpu, &err);
 	INSTR_TIME_SET_CURRENT(to);
 	INSTR_TIME_SUBTRACT(to, from);
 	e->work.running += INSTR_TIME_GET_DOUBLE(to);
 	e->work.tokens += batch.n_tokens;
 	e->work.batches++;
+	e->work.on_gpu += on_gpu;
 	func_window_check(w, status, &err);
 	if (status == LEP_OK)
 		return row;
@@ -446,19 +449,20 @@ run_engine(FuncWindow *w, Engine *e)
 	size_t n_ids = e->n_ids - e->old_ids;
 	uint32 *order;
 	Buffers buffers;
+	size_t budget = worker_batch_tokens(e->model);
 	size_t capacity, n_batches, even;
 	float *row;
 
 	if (n == 0)
 		return;
 	/* Batches of about the same size: a small one at the end would be slow. */
-	n_batches = (n_ids + lepton_batch_tokens - 1) / lepton_batch_tokens;
+	n_batches = (n_ids + budget - 1) / budget;
 	even = n_batches == 0 ? 0 : (n_ids + n_batches - 1) / n_batches;
 	order = palloc(n * sizeof(uint32));
 	for (uint32 i = 0; i < n; i++)
 		order[i] = e->old_sequences + i;
 	qsort_arg(order, n, sizeof(uint32), compare_length, e->sequences);
-	capacity = Min(Max(e->sequences[order[0]].n, (size_t) lepton_batch_tokens), n_ids);
+	capacity = Min(Max(e->sequences[order[0]].n, budget), n_ids);
 	buffers.ids = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
 	buffers.types = palloc_extended(Max(capacity, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
 	buffers.starts = palloc((n + 1) * sizeof(uint32));
@@ -472,7 +476,7 @@ run_engine(FuncWindow *w, Engine *e)
 		for (end = first + 1; end < n && tokens < even; end++)
 		{
 			tokens += e->sequences[order[end]].n;
-			if (tokens > (size_t) lepton_batch_tokens)
+			if (tokens > budget)
 				break;
 		}
 		row = run_sequences(w, e, order, first, end, row, &buffers);

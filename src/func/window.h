@@ -24,6 +24,7 @@ typedef struct FuncWork
 	uint64 rows;	   /* results */
 	uint64 tokens;	   /* that went through a graph */
 	uint64 batches;	   /* that went through a graph */
+	uint64 on_gpu;	   /* of the batches */
 	uint64 duplicates; /* texts whose tokens were there already */
 	double tokenizing; /* seconds */
 	double running;	   /* seconds */

@@ -484,6 +484,13 @@ store_model_close(StoreModel *m)
 		entry->pins--;
 }
 
+/* The row of a model */
+const StoreRow *
+store_model_row(const LepModel *model)
+{
+	return &((const CacheEntry *) ((const char *) model - offsetof(CacheEntry, model)))->open.row;
+}
+
 /* Number of labels of a classifier, 0 for an embedding model */
 int
 store_model_label_count(const StoreModel *m)

@@ -195,11 +195,11 @@ store_push_snapshot(void)
 
 /* Make sure that the active snapshot shows a model */
 bool
-store_push_snapshot_of(const StoreModel *m)
+store_push_snapshot_of(const StoreRow *row)
 {
-	StoreRow row;
+	StoreRow seen;
 
-	if (store_row_by_id(&m->row.id, GetActiveSnapshot(), &row))
+	if (store_row_by_id(&row->id, GetActiveSnapshot(), &seen))
 		return false;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	return true;

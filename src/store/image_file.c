@@ -18,6 +18,7 @@
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "internal.h"
@@ -56,8 +57,8 @@ typedef struct Writer
 } Writer;
 
 /* Path of the image of a model for its task and some kernels; dst[MAXPGPATH] */
-static void
-image_path(const StoreRow *row, const LepKernels *kernels, char *dst)
+void
+store_image_path(const StoreRow *row, const LepKernels *kernels, char *dst)
 {
 	char digits[STORE_HASH_DIGITS + 1];
 	char layout[LEP_LAYOUT_MAX];
@@ -444,7 +445,7 @@ store_image_open(const StoreRow *row, const LepKernels *kernels, MemoryContext c
 	uint64 key;
 	int workers;
 
-	image_path(row, kernels, path);
+	store_image_path(row, kernels, path);
 	state = open_file(path, row, kernels, context, arena, image, model, &err);
 	if (state == FILE_USABLE)
 		return;
@@ -463,6 +464,30 @@ store_image_open(const StoreRow *row, const LepKernels *kernels, MemoryContext c
 	store_unlock(STORE_LOCK_IMAGE, key);
 }
 
+/* Make sure that an image is there, for another process */
+bool
+store_image_make(const StoreRow *row, const LepKernels *kernels)
+{
+	MemoryContext work =
+		AllocSetContextCreate(CurrentMemoryContext, "lepton image make", ALLOCSET_DEFAULT_SIZES);
+	LepAllocator allocator = lepton_allocator(work);
+	bool pushed = store_push_snapshot();
+	LepArena arena;
+	StoreImage image;
+	LepModel model;
+	bool is_there;
+
+	if (!pushed && !IsInParallelMode())
+		pushed = store_push_snapshot_of(row);
+	lep_arena_init(&arena, &allocator, 0);
+	store_image_open(row, kernels, work, &arena, &image, &model);
+	is_there = !image.is_private;
+	if (pushed)
+		PopActiveSnapshot();
+	MemoryContextDelete(work);
+	return is_there;
+}
+
 /* Compare the image on disk with a fresh build */
 void
 store_image_verify(const StoreRow *row, const LepKernels *kernels)
@@ -478,7 +503,7 @@ store_image_verify(const StoreRow *row, const LepKernels *kernels)
 	char path[MAXPGPATH];
 	LepError err;
 
-	image_path(row, kernels, path);
+	store_image_path(row, kernels, path);
 	lep_arena_init(&arena, &allocator, 0);
 	source = store_source_open(row, &arena);
 	switch (map_file(path, work, &image))

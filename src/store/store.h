@@ -95,6 +95,13 @@ StoreModel *store_model_open_any(const char *name);
 /* Let go; the cache keeps the model warm. */
 void store_model_close(StoreModel *m);
 
+/* The row of a model of the cache, which is open. */
+const StoreRow *store_model_row(const LepModel *model);
+/* Path of a model's image for some kernels, relative to the data directory; dst[MAXPGPATH]. */
+void store_image_path(const StoreRow *row, const LepKernels *kernels, char *dst);
+/* Make sure that this image is there; false when the disk refuses it. */
+bool store_image_make(const StoreRow *row, const LepKernels *kernels);
+
 /* Number of outputs labels and their names (UTF-8), own graph or head alike. */
 int store_model_label_count(const StoreModel *m);
 const char *store_model_label(const StoreModel *m, int i);
@@ -117,7 +124,7 @@ void store_model_create_head(const char *name, StoreModel *parent, const char **
  * Make sure that the active snapshot shows a model that was opened: a function of the same
  * statement may have made it.  True when one was pushed, then PopActiveSnapshot().
  */
-bool store_push_snapshot_of(const StoreModel *m);
+bool store_push_snapshot_of(const StoreRow *row);
 /*
  * Open the files of a model that is no head, checked against its hash.  They are read under
  * the active snapshot and live in the current memory context and the arena.
