@@ -11,11 +11,19 @@
 
 #define ARRAY_ALIGN 16 /* bytes */
 
-/* The kernels that compute. */
+/* The kernels that compute; choosing them anew for each row would cost more than the row. */
 static const LepKernels *
 kernels(void)
 {
-	return lep_kernels_choose("auto");
+	static const LepKernels *chosen = NULL;
+	const LepKernels *k = __atomic_load_n(&chosen, __ATOMIC_RELAXED);
+
+	if (k == NULL)
+	{
+		k = lep_kernels_choose("auto");
+		__atomic_store_n(&chosen, k, __ATOMIC_RELAXED);
+	}
+	return k;
 }
 
 /* Round x[n] to numbers. */
