@@ -24,7 +24,7 @@
 #define LEPTON_MAX_GPU_BATCH_TOKENS		32768 /* LEP_GPU_TOKENS_MAX */
 #define LEPTON_DEFAULT_GPU_BATCH_TOKENS 8192
 
-#define LEPTON_MAX_GPU_MB (16 * 1024 * 1024)
+#define LEPTON_MAX_GPU_MB (1024 * 1024)
 
 extern char *lepton_answer_model;
 extern int lepton_batch_rows;

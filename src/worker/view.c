@@ -26,18 +26,10 @@ put_text(Datum *value, bool *isnull, const char *text)
 static void
 put_status(Datum *values, bool *nulls, const WorkerStatus *status)
 {
-	const uint64 counts[] = {status->limit,
-							 status->memory_used,
-							 status->models,
-							 status->model_bytes,
-							 status->connections,
-							 status->queued,
-							 status->requests,
-							 status->batches,
-							 status->texts,
-							 status->tokens,
-							 status->loads,
-							 status->evictions,
+	const uint64 counts[] = {status->limit,		  status->memory_used, status->models,
+							 status->model_bytes, status->connections, status->queued,
+							 status->requests,	  status->batches,	   status->texts,
+							 status->tokens,	  status->loads,	   status->evictions,
 							 status->failures};
 	int n = (int) lengthof(counts);
 
@@ -45,6 +37,7 @@ put_status(Datum *values, bool *nulls, const WorkerStatus *status)
 		values[i] = Int64GetDatum((int64) counts[i]);
 	values[n] = Float8GetDatum((double) status->busy_ns / 1e6);
 	memset(nulls, 0, (n + 1) * sizeof(bool));
+	nulls[0] = status->limit == 0;
 }
 
 /* _lepton.gpu(): one row */

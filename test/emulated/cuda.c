@@ -124,7 +124,7 @@ count_call(void)
 }
 
 /* Keep a reason and return its status. */
-static LepStatus
+__attribute__((format(printf, 3, 4))) static LepStatus
 say(LepCuda *cuda, LepStatus status, const char *format, ...)
 {
 	va_list args;

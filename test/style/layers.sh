@@ -17,6 +17,10 @@ expect_none "the engine knows neither store, functions, executor nor worker" \
 	"$(search '#[ ]*include[ ]*"[^"]*(store|func|exec|worker)/' "${engine[@]}")"
 expect_none "the store knows neither functions, executor nor worker" \
 	"$(search '#[ ]*include[ ]*"[^"]*(func|exec|worker)/' 'src/store/*.c' 'src/store/*.h')"
+expect_none "the program for the GPU knows no server headers" \
+	"$(search "#[ ]*include[ ]*[<\"]($server)" 'src/worker/gpu/*.c' 'src/worker/gpu/*.h' src/worker/protocol.h)"
+expect_none "the worker knows neither functions nor executor" \
+	"$(search '#[ ]*include[ ]*"[^"]*(func|exec)/' 'src/worker/*.c' 'src/worker/*.h')"
 expect_none "functions do not know the executor, which knows neither kernels nor engine" \
 	"$(search '#[ ]*include[ ]*"[^"]*exec/' 'src/func/*.c' 'src/func/*.h'; search '#[ ]*include[ ]*"[^"]*(kernels|engine)/' 'src/exec/*.c' 'src/exec/*.h')"
 expect_none "CUDA and BLAS headers appear under kernels only" \
