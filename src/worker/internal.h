@@ -60,7 +60,7 @@ void worker_trouble_over(const StoreRow *row);
 /* launcher.c: the background worker */
 
 void worker_launcher_init(void);
-PGDLLEXPORT void worker_launcher_main(Datum arg) pg_attribute_noreturn();
+PGDLLEXPORT void worker_launcher_main(Datum arg);
 
 /* client.c: the connection of this backend */
 
