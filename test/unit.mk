@@ -38,7 +38,7 @@ build/unit/%: build/san/test/unit/%.o $(FLOOR_SRCS:%.c=build/san/%.o)
 # The GPU's engine on an emulated device.
 GPU_TEST_SRCS = $(filter-out kernels/cuda/absent.c,$(FLOOR_SRCS)) $(GPU_OBJS:.o=.c) $(sort $(wildcard test/emulated/*.c))
 
-build/unit/test_gpu: build/san/test/unit/test_gpu.o $(GPU_TEST_SRCS:%.c=build/san/%.o)
+build/unit/test_gpu build/unit/test_gpu_failures: build/unit/%: build/san/test/unit/%.o $(GPU_TEST_SRCS:%.c=build/san/%.o)
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(SANITIZE) -o $@ $^ $(ENGINE_LIBS)
 
