@@ -2,13 +2,19 @@
  * attention_tensor.cu: attention of packed texts on tensor cores (Dao, arXiv:2307.08691): softmax block by block of keys,
  * scores never leave registers; refuses places, and heads that are not 32, 64, 96 or 128 wide.
  *
- * A block takes 16 queries for each of its warps, of one head of one text; keys and values come to shared memory 64 at a
- * time, the next ones while the tensor cores work on these.
+ * A block of threads takes 64 queries of one text, 16 for each warp, and some heads one after another.  Its steps are all
+ * blocks of 64 keys of all its heads: keys, values and, with a new head, queries of the next step come to shared memory
+ * while the tensor cores work on this one.  A warp brings its own queries.
  */
 #include "attention.cuh"
 
-#define KEYS  64
-#define STEPS (KEYS / 16) /* of 16 keys */
+#define KEYS	64
+#define STEPS	(KEYS / 16) /* of 16 keys */
+#define WARPS	4
+#define ROWS	(16 * WARPS)
+#define THREADS (WARPS * WARP)
+#define MANY_BLOCKS \
+	12 /* for each multiprocessor: more heads than needed for these are taken by one block */
 #define LOG2E 1.44269504088896f
 
 /* d += a * b of one tensor core step: 16 x 8 x 16. */
@@ -84,13 +90,12 @@ close_copies(void)
 #endif
 }
 
-/* Wait until no more than LEFT groups of copies are under way. */
-template <int LEFT>
+/* Wait until all copies have arrived. */
 static __device__ __forceinline__ void
 wait_copies(void)
 {
 #if __CUDA_ARCH__ >= 800
-	asm volatile("cp.async.wait_group %0;" ::"n"(LEFT));
+	asm volatile("cp.async.wait_group 0;");
 #endif
 }
 
@@ -109,94 +114,110 @@ struct Piece
 {
 	size_t start;  /* of the text */
 	int n;		   /* tokens of the text */
+	int t;		   /* first query of the warp */
 	int low, high; /* keys that a query of the block sees */
-	size_t head, key_head;
 };
 
-/* Bring keys [first, first + KEYS) and their values to shared memory; with TURN keys are turned on the way. */
-template <typename T, int D, int THREADS, bool TURN>
-static __device__ __forceinline__ void
-bring(const LepCudaAttention &a, const Piece &piece, int first, T *keys, T *values)
+/* Shared memory. */
+template <typename T, int D> struct Room
 {
-	constexpr int ACROSS = D / V8, LD = D + V8;
-	const T *k = (const T *) a.k + piece.start * a.ldq + piece.key_head * D;
-	const T *v = (const T *) a.v + piece.start * a.ldq + piece.key_head * D;
+	static constexpr int LD = D + V8; /* so that eight rows lie in different banks */
 
-#pragma unroll
-	for (int i = threadIdx.x; i < KEYS * ACROSS; i += THREADS)
+	T keys[2][KEYS][LD], values[2][KEYS][LD], queries[ROWS][LD];
+};
+
+/* Begin to bring keys [first, first + KEYS) of a head, and their values; with TURN keys are turned on the way. */
+template <typename T, int D, bool TURN>
+static __device__ __forceinline__ void
+bring(const LepCudaAttention &a, const Piece &piece, size_t head, int first, Room<T, D> *room,
+	  int stage)
+{
+	constexpr int ACROSS = D / V8;
+	size_t key_head = a.n_group > 1 ? head / a.n_group : head;
+	const T *k = (const T *) a.k + piece.start * a.ldq + key_head * D;
+	const T *v = (const T *) a.v + piece.start * a.ldq + key_head * D;
+	int left = piece.high - first;
+	int rows = left < KEYS ? (left + 15) / 16 * 16 : KEYS;
+
+#pragma unroll 1
+	for (int i = threadIdx.x; i < rows * ACROSS; i += THREADS)
 	{
 		int s = i / ACROSS, col = i % ACROSS * V8;
 		bool there = first + s < piece.n;
 		size_t row = there ? (size_t) (first + s) * a.ldq : 0;
 
-		copy16(values + s * LD + col, v + row + col, there);
+		copy16(&room->values[stage][s][col], v + row + col, there);
 		if (!TURN)
-			copy16(keys + s * LD + col, k + row + col, there);
+			copy16(&room->keys[stage][s][col], k + row + col, there);
 	}
-	if (TURN)
-	{
 #pragma unroll 1
-		for (int i = threadIdx.x; i < KEYS * ACROSS / 2; i += THREADS)
+	for (int i = threadIdx.x; TURN && i < rows * ACROSS / 2; i += THREADS)
+	{
+		int s = i / (ACROSS / 2), col = i % (ACROSS / 2) * V8;
+		float x[V8] = {0}, y[V8] = {0}, low[V8] = {0}, high[V8] = {0};
+
+		if (first + s < piece.n)
 		{
-			int s = i / (ACROSS / 2), col = i % (ACROSS / 2) * V8;
-			float x[V8] = {0}, y[V8] = {0}, low[V8], high[V8];
+			const T *row = k + (size_t) (first + s) * a.ldq + col;
+			const float *cosine = a.cosine + (size_t) (first + s) * (D / 2) + col;
+			const float *sine = a.sine + (size_t) (first + s) * (D / 2) + col;
 
-			if (first + s < piece.n)
-			{
-				const T *row = k + (size_t) (first + s) * a.ldq + col;
-				const float *cosine = a.cosine + (size_t) (first + s) * (D / 2) + col;
-				const float *sine = a.sine + (size_t) (first + s) * (D / 2) + col;
-
-				load8(row, x);
-				load8(row + D / 2, y);
+			load8(row, x);
+			load8(row + D / 2, y);
 #pragma unroll
-				for (int j = 0; j < V8; j++)
-				{
-					low[j] = x[j] * cosine[j] - y[j] * sine[j];
-					high[j] = y[j] * cosine[j] + x[j] * sine[j];
-				}
-				store8(keys + s * LD + col, low);
-				store8(keys + s * LD + col + D / 2, high);
-			}
-			else
+			for (int j = 0; j < V8; j++)
 			{
-				store8(keys + s * LD + col, x);
-				store8(keys + s * LD + col + D / 2, y);
+				low[j] = x[j] * cosine[j] - y[j] * sine[j];
+				high[j] = y[j] * cosine[j] + x[j] * sine[j];
 			}
 		}
+		store8(&room->keys[stage][s][col], low);
+		store8(&room->keys[stage][s][col + D / 2], high);
 	}
-	close_copies();
 }
 
-/* q[D / 16] = a warp's 16 queries from row t on, as the tensor cores want them. */
+/* Begin to bring the warp's 16 queries of a head. */
+template <typename T, int D>
+static __device__ __forceinline__ void
+bring_queries(const LepCudaAttention &a, const Piece &piece, size_t head, Room<T, D> *room)
+{
+	constexpr int ACROSS = D / V8;
+	const T *q = (const T *) a.q + piece.start * a.ldq + head * D;
+	int first = (int) (threadIdx.x / WARP) * 16;
+
+#pragma unroll 1
+	for (int i = threadIdx.x % WARP; i < 16 * ACROSS; i += WARP)
+	{
+		int row = i / ACROSS, col = i % ACROSS * V8;
+		bool there = piece.t + row < piece.n;
+
+		copy16(&room->queries[first + row][col],
+			   q + (there ? (size_t) (piece.t + row) * a.ldq : 0) + col, there);
+	}
+}
+
+/* q[D / 16] = the warp's queries as the tensor cores want them, turned. */
 template <typename T, int D, bool TURN>
 static __device__ __forceinline__ void
-take_queries(const LepCudaAttention &a, const Piece &piece, int t, uint32_t q[D / 16][4])
+take_queries(const LepCudaAttention &a, const Piece &piece, const Room<T, D> *room,
+			 uint32_t q[D / 16][4])
 {
 	int lane = threadIdx.x % WARP;
-	const T *rows = (const T *) a.q + piece.start * a.ldq + piece.head * D;
+	const T *row = &room->queries[threadIdx.x / WARP * 16 + lane % 16][lane / 16 * 8];
 
 #pragma unroll
 	for (int j = 0; j < D / 16; j++)
-	{
-#pragma unroll
-		for (int r = 0; r < 4; r++)
-		{
-			int row = t + lane / 4 + r % 2 * 8, col = j * 16 + lane % 4 * 2 + r / 2 * 8;
-
-			q[j][r] = row < piece.n ? *(const uint32_t *) (rows + (size_t) row * a.ldq + col) : 0;
-		}
-	}
+		load_matrices(q[j], row + j * 16);
 #pragma unroll
 	for (int j = 0; j < (TURN ? D / 32 : 0); j++)
 	{
 #pragma unroll
 		for (int r = 0; r < 4; r++)
 		{
-			int row = t + lane / 4 + r % 2 * 8, col = j * 16 + lane % 4 * 2 + r / 2 * 8;
-			size_t at = (size_t) (row < piece.n ? row : 0) * (D / 2) + col;
-			float2 cosine = *(const float2 *) (a.cosine + at);
-			float2 sine = *(const float2 *) (a.sine + at);
+			int at = piece.t + lane / 4 + r % 2 * 8, col = j * 16 + lane % 4 * 2 + r / 2 * 8;
+			size_t angle = (size_t) (at < piece.n ? at : 0) * (D / 2) + col;
+			float2 cosine = *(const float2 *) (a.cosine + angle);
+			float2 sine = *(const float2 *) (a.sine + angle);
 			float2 x = widen2<T>(q[j][r]), y = widen2<T>(q[j + D / 32][r]);
 
 			q[j][r] = narrow2<T>(x.x * cosine.x - y.x * sine.x, x.y * cosine.y - y.y * sine.y);
@@ -206,13 +227,10 @@ take_queries(const LepCudaAttention &a, const Piece &piece, int t, uint32_t q[D 
 	}
 }
 
-/*
- * Make s[2 * STEPS], scores of 16 queries from row t on and keys from first on, into exponents of 2: masked, biased,
- * multiplied by what scale says.
- */
+/* Mask scores of keys from first on that a query does not see; with EXTRA scores become exponents of 2. */
 template <bool EXTRA>
 static __device__ __forceinline__ void
-mask(const LepCudaAttention &a, const Piece &piece, int t, int first, float s[2 * STEPS][4])
+mask(const LepCudaAttention &a, const Piece &piece, size_t head, int first, float s[2 * STEPS][4])
 {
 	int lane = threadIdx.x % WARP;
 	float scale = a.scale * LOG2E;
@@ -226,156 +244,128 @@ mask(const LepCudaAttention &a, const Piece &piece, int t, int first, float s[2 
 			int key = first + j * 8 + lane % 4 * 2 + i % 2;
 			bool seen = key < piece.n;
 
-			s[j][i] *= scale;
 			if (EXTRA)
 			{
-				int row = t + lane / 4 + i / 2 * 8, distance = key - row;
+				int row = piece.t + lane / 4 + i / 2 * 8, distance = key - row;
 				int far = distance < 0 ? -distance : distance;
 
+				s[j][i] *= scale;
 				seen = seen && row < piece.n && (a.local == 0 || far < (int) a.local);
 				if (a.bias != NULL && seen)
-					s[j][i] += LOG2E * a.bias[(ptrdiff_t) (piece.head * a.ldb) + distance];
+					s[j][i] += LOG2E * a.bias[(ptrdiff_t) (head * a.ldb) + distance];
 			}
 			s[j][i] = seen ? s[j][i] : -INFINITY;
 		}
 	}
 }
 
-/* Attend: see the head of this file. */
-template <typename T, int D, int WARPS, bool TURN, bool EXTRA>
-static __global__ void
-__launch_bounds__(WARPS *WARP) attend(LepCudaAttention a)
+/* The running softmax of a warp's 16 queries. */
+template <int D> struct Sums
 {
-	constexpr int LD = D + V8;
-	extern __shared__ __align__(16) unsigned char shared[];
-	T *keys = (T *) shared;			  /* [2][KEYS][LD] */
-	T *values = keys + 2 * KEYS * LD; /* the same */
-	int lane = threadIdx.x % WARP;
-	int block_first = blockIdx.y * (16 * WARPS);
-	int t = block_first + (int) (threadIdx.x / WARP) * 16;
-	size_t text = blockIdx.x / a.n_heads;
-	float o[D / 8][4], top[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};
-	uint32_t q[D / 16][4];
-	Piece piece;
+	float o[D / 8][4], top[2], total[2];
+};
 
-	piece.start = a.starts[text];
-	piece.n = (int) (a.starts[text + 1] - a.starts[text]);
-	if (block_first >= piece.n)
-		return;
-	piece.head = blockIdx.x % a.n_heads;
-	piece.key_head = a.n_group > 1 ? piece.head / a.n_group : piece.head;
-	piece.low = 0;
-	piece.high = piece.n;
-	if (EXTRA && a.local > 0)
-	{
-		int local = (int) a.local;
+/* Take in left keys from first on, which are at a stage. */
+template <typename T, int D, bool EXTRA>
+static __device__ __forceinline__ void
+take_in(const LepCudaAttention &a, const Piece &piece, size_t head, int first,
+		const Room<T, D> *room, int stage, const uint32_t q[D / 16][4], Sums<D> &sums)
+{
+	int lane = threadIdx.x % WARP, left = piece.high - first;
+	float scale = EXTRA ? 1.0f : a.scale * LOG2E;
+	float s[2 * STEPS][4];
 
-		piece.low = block_first >= local ? (block_first - local + 1) / KEYS * KEYS : 0;
-		if (piece.n - (block_first + 16 * WARPS - 1) > local)
-			piece.high = block_first + 16 * WARPS - 1 + local;
-	}
-	bring<T, D, WARPS * WARP, TURN>(a, piece, piece.low, keys, values);
-	take_queries<T, D, TURN>(a, piece, t, q);
 #pragma unroll
-	for (int j = 0; j < D / 8; j++)
-		o[j][0] = o[j][1] = o[j][2] = o[j][3] = 0.0f;
-	for (int first = piece.low, stage = 0; first < piece.high; first += KEYS, stage ^= 1)
+	for (int j = 0; j < STEPS; j++)
 	{
-		const T *k = keys + stage * KEYS * LD, *v = values + stage * KEYS * LD;
-		int left = piece.high - first;
-		float s[2 * STEPS][4];
-
-		if (left > KEYS)
-			bring<T, D, WARPS * WARP, TURN>(a, piece, first + KEYS, keys + (stage ^ 1) * KEYS * LD,
-											values + (stage ^ 1) * KEYS * LD);
-		if (left > KEYS)
-			wait_copies<1>();
-		else
-			wait_copies<0>();
-		__syncthreads();
-		if (t < piece.n)
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			s[2 * j][i] = s[2 * j + 1][i] = 0.0f;
+		if (j * 16 < left)
 		{
+			const T *row = &room->keys[stage][j * 16 + lane % 8 + lane / 16 * 8][lane / 8 % 2 * 8];
+
 #pragma unroll
-			for (int j = 0; j < STEPS; j++)
+			for (int d = 0; d < D / 16; d++)
 			{
-#pragma unroll
-				for (int i = 0; i < 4; i++)
-					s[2 * j][i] = s[2 * j + 1][i] = 0.0f;
-				if (j * 16 < left)
-				{
-					const T *row = k + (j * 16 + lane % 8 + lane / 16 * 8) * LD + lane / 8 % 2 * 8;
+				uint32_t b[4];
 
-#pragma unroll
-					for (int d = 0; d < D / 16; d++)
-					{
-						uint32_t b[4];
-
-						load_matrices(b, row + d * 16);
-						multiply<T>(s[2 * j], q[d], b[0], b[1]);
-						multiply<T>(s[2 * j + 1], q[d], b[2], b[3]);
-					}
-				}
-			}
-			mask<EXTRA>(a, piece, t, first, s);
-#pragma unroll
-			for (int r = 0; r < 2; r++)
-			{
-				float best = top[r], shrink, sum = 0.0f, zero;
-
-#pragma unroll
-				for (int j = 0; j < 2 * STEPS; j++)
-					best = fmaxf(best, fmaxf(s[j][2 * r], s[j][2 * r + 1]));
-				best = fmaxf(best, __shfl_xor_sync(ALL_LANES, best, 1));
-				best = fmaxf(best, __shfl_xor_sync(ALL_LANES, best, 2));
-				zero = best == -INFINITY ? 0.0f : best;
-				shrink = power2(top[r] - zero);
-				top[r] = best;
-#pragma unroll
-				for (int j = 0; j < 2 * STEPS; j++)
-				{
-					s[j][2 * r] = power2(s[j][2 * r] - zero);
-					s[j][2 * r + 1] = power2(s[j][2 * r + 1] - zero);
-					sum += s[j][2 * r] + s[j][2 * r + 1];
-				}
-				total[r] = total[r] * shrink + sum;
-#pragma unroll
-				for (int j = 0; j < D / 8; j++)
-				{
-					o[j][2 * r] *= shrink;
-					o[j][2 * r + 1] *= shrink;
-				}
-			}
-#pragma unroll
-			for (int j = 0; j < STEPS; j++)
-			{
-				const T *row = v + (j * 16 + lane % 16) * LD + lane / 16 * 8;
-				uint32_t p[4];
-
-				if (j * 16 >= left)
-					continue;
-				p[0] = narrow2<T>(s[2 * j][0], s[2 * j][1]);
-				p[1] = narrow2<T>(s[2 * j][2], s[2 * j][3]);
-				p[2] = narrow2<T>(s[2 * j + 1][0], s[2 * j + 1][1]);
-				p[3] = narrow2<T>(s[2 * j + 1][2], s[2 * j + 1][3]);
-#pragma unroll
-				for (int d = 0; d < D / 16; d++)
-				{
-					uint32_t b[4];
-
-					load_transposed(b, row + d * 16);
-					multiply<T>(o[2 * d], p, b[0], b[1]);
-					multiply<T>(o[2 * d + 1], p, b[2], b[3]);
-				}
+				load_matrices(b, row + d * 16);
+				multiply<T>(s[2 * j], q[d], b[0], b[1]);
+				multiply<T>(s[2 * j + 1], q[d], b[2], b[3]);
 			}
 		}
-		__syncthreads();
 	}
+	if (EXTRA || left < KEYS)
+		mask<EXTRA>(a, piece, head, first, s);
 #pragma unroll
 	for (int r = 0; r < 2; r++)
 	{
-		int row = t + lane / 4 + r * 8;
-		T *out = (T *) a.out + (piece.start + (size_t) row) * a.ldo + piece.head * D + lane % 4 * 2;
-		float sum = total[r], factor;
+		float best = sums.top[r], shrink, sum = 0.0f, zero;
+
+#pragma unroll
+		for (int j = 0; j < 2 * STEPS; j++)
+			best = fmaxf(best, fmaxf(s[j][2 * r], s[j][2 * r + 1]));
+		best = fmaxf(best, __shfl_xor_sync(ALL_LANES, best, 1));
+		best = fmaxf(best, __shfl_xor_sync(ALL_LANES, best, 2));
+		zero = best == -INFINITY ? 0.0f : best * scale;
+		shrink = power2(fmaf(sums.top[r], scale, -zero));
+		sums.top[r] = best;
+#pragma unroll
+		for (int j = 0; j < 2 * STEPS; j++)
+		{
+			if (j * 8 >= left)
+				continue;
+			s[j][2 * r] = power2(fmaf(s[j][2 * r], scale, -zero));
+			s[j][2 * r + 1] = power2(fmaf(s[j][2 * r + 1], scale, -zero));
+			sum += s[j][2 * r] + s[j][2 * r + 1];
+		}
+		sums.total[r] = sums.total[r] * shrink + sum;
+#pragma unroll
+		for (int j = 0; j < D / 8; j++)
+		{
+			sums.o[j][2 * r] *= shrink;
+			sums.o[j][2 * r + 1] *= shrink;
+		}
+	}
+#pragma unroll
+	for (int j = 0; j < STEPS; j++)
+	{
+		const T *row = &room->values[stage][j * 16 + lane % 16][lane / 16 * 8];
+		bool second = j * 16 + 8 < left; /* else its scores were left as they are */
+		uint32_t p[4];
+
+		if (j * 16 >= left)
+			continue;
+		p[0] = narrow2<T>(s[2 * j][0], s[2 * j][1]);
+		p[1] = narrow2<T>(s[2 * j][2], s[2 * j][3]);
+		p[2] = second ? narrow2<T>(s[2 * j + 1][0], s[2 * j + 1][1]) : 0;
+		p[3] = second ? narrow2<T>(s[2 * j + 1][2], s[2 * j + 1][3]) : 0;
+#pragma unroll
+		for (int d = 0; d < D / 16; d++)
+		{
+			uint32_t b[4];
+
+			load_transposed(b, row + d * 16);
+			multiply<T>(sums.o[2 * d], p, b[0], b[1]);
+			multiply<T>(sums.o[2 * d + 1], p, b[2], b[3]);
+		}
+	}
+}
+
+/* Write a head's rows. */
+template <typename T, int D>
+static __device__ __forceinline__ void
+put_out(const LepCudaAttention &a, const Piece &piece, size_t head, const Sums<D> &sums)
+{
+	int lane = threadIdx.x % WARP;
+
+#pragma unroll
+	for (int r = 0; r < 2; r++)
+	{
+		int row = piece.t + lane / 4 + r * 8;
+		T *out = (T *) a.out + (piece.start + (size_t) row) * a.ldo + head * D + lane % 4 * 2;
+		float sum = sums.total[r], factor;
 
 		sum += __shfl_xor_sync(ALL_LANES, sum, 1);
 		sum += __shfl_xor_sync(ALL_LANES, sum, 2);
@@ -385,39 +375,126 @@ __launch_bounds__(WARPS *WARP) attend(LepCudaAttention a)
 #pragma unroll
 		for (int j = 0; j < D / 8; j++)
 			*(uint32_t *) (out + j * 8) =
-				narrow2<T>(o[j][2 * r] * factor, o[j][2 * r + 1] * factor);
+				narrow2<T>(sums.o[j][2 * r] * factor, sums.o[j][2 * r + 1] * factor);
 	}
 }
 
+/* Attend over some heads of 64 queries: see the head of this file. */
+template <typename T, int D, bool TURN, bool EXTRA>
+static __global__ void
+__launch_bounds__(THREADS, D == 32 && !EXTRA   ? 6
+						   : D == 64 && !EXTRA ? 4
+											   : 1) attend(LepCudaAttention a, unsigned heads)
+{
+	extern __shared__ __align__(16) unsigned char shared[];
+	Room<T, D> *room = (Room<T, D> *) shared;
+	unsigned groups = (unsigned) a.n_heads / heads;
+	size_t text = blockIdx.x / groups, head = blockIdx.x % groups * heads, end = head + heads;
+	int block_first = blockIdx.y * ROWS, first, stage = 0;
+	uint32_t q[D / 16][4];
+	Sums<D> sums;
+	Piece piece;
+
+	piece.start = a.starts[text];
+	piece.n = (int) (a.starts[text + 1] - a.starts[text]);
+	if (block_first >= piece.n)
+		return;
+	piece.t = block_first + (int) (threadIdx.x / WARP) * 16;
+	piece.low = 0;
+	piece.high = piece.n;
+	if (EXTRA && a.local > 0)
+	{
+		int local = (int) a.local;
+
+		piece.low = block_first >= local ? (block_first - local + 1) / KEYS * KEYS : 0;
+		if (piece.n - (block_first + ROWS - 1) > local)
+			piece.high = block_first + ROWS - 1 + local;
+	}
+	first = piece.low;
+	bring_queries<T, D>(a, piece, head, room);
+	bring<T, D, TURN>(a, piece, head, first, room, 0);
+	close_copies();
+	while (head < end)
+	{
+		size_t next_head = first + KEYS < piece.high ? head : head + 1;
+		int next = first + KEYS < piece.high ? first + KEYS : piece.low;
+
+		wait_copies();
+		__syncthreads();
+		if (first == piece.low)
+		{
+			take_queries<T, D, TURN>(a, piece, room, q);
+			__syncwarp();
+#pragma unroll
+			for (int j = 0; j < D / 8; j++)
+				sums.o[j][0] = sums.o[j][1] = sums.o[j][2] = sums.o[j][3] = 0.0f;
+			sums.top[0] = sums.top[1] = -INFINITY;
+			sums.total[0] = sums.total[1] = 0.0f;
+		}
+		if (next_head < end)
+		{
+			if (next_head != head)
+				bring_queries<T, D>(a, piece, next_head, room);
+			bring<T, D, TURN>(a, piece, next_head, next, room, stage ^ 1);
+			close_copies();
+		}
+		if (piece.t < piece.n)
+		{
+			take_in<T, D, EXTRA>(a, piece, head, first, room, stage, q, sums);
+			if (next_head != head)
+				put_out<T, D>(a, piece, head, sums);
+		}
+		first = next;
+		head = next_head;
+		stage ^= 1;
+	}
+}
+
+/* Heads that one block takes: as many as leave enough blocks. */
+static unsigned
+heads_of(const LepCuda *cuda, const LepCudaAttention *a)
+{
+	size_t wanted = (size_t) cuda->n_processors * MANY_BLOCKS;
+	size_t pieces = a->n_rows / ROWS + a->n_texts / 2 + 1;
+	unsigned best = 1;
+
+	for (unsigned heads = 2; heads <= a->n_heads; heads++)
+	{
+		if (a->n_heads % heads == 0 && pieces * (a->n_heads / heads) >= wanted)
+			best = heads;
+	}
+	return best;
+}
+
 /* Launch it. */
-template <typename T, int D, int WARPS, bool TURN, bool EXTRA>
+template <typename T, int D, bool TURN, bool EXTRA>
 static LepStatus
 launch(LepCudaStream *stream, const LepCudaAttention *a)
 {
-	constexpr int SHARED = 4 * KEYS * (D + V8) * (int) sizeof(T);
-	dim3 grid((unsigned) (a->n_texts * a->n_heads), blocks(a->max_len, 16 * WARPS));
+	constexpr int SHARED = (int) sizeof(Room<T, D>);
+	unsigned heads = heads_of(stream->cuda, a);
+	dim3 grid((unsigned) (a->n_texts * (a->n_heads / heads)), blocks(a->max_len, ROWS));
 	cudaError_t error = cudaSuccess;
 
 	if (SHARED > 48 * 1024)
-		error = cudaFuncSetAttribute(attend<T, D, WARPS, TURN, EXTRA>,
+		error = cudaFuncSetAttribute(attend<T, D, TURN, EXTRA>,
 									 cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
 	if (error != cudaSuccess)
 		return lep_cuda_fail(stream->cuda, error, "attention");
-	attend<T, D, WARPS, TURN, EXTRA><<<grid, WARPS * WARP, SHARED, stream->stream>>>(*a);
+	attend<T, D, TURN, EXTRA><<<grid, THREADS, SHARED, stream->stream>>>(*a, heads);
 	return lep_cuda_launched(stream, "attention");
 }
 
-/* Choose the kernel for the extras and the longest text. */
+/* Choose the kernel for the extras. */
 template <typename T, int D>
 static LepStatus
 choose(LepCudaStream *stream, const LepCudaAttention *a)
 {
 	if (a->cosine != NULL)
-		return launch<T, D, 4, true, true>(stream, a);
-	if (a->local > 0 || a->bias != NULL)
-		return launch<T, D, 4, false, true>(stream, a);
-	return a->max_len <= 64 ? launch<T, D, 4, false, false>(stream, a)
-							: launch<T, D, 8, false, false>(stream, a);
+		return launch<T, D, true, true>(stream, a);
+	if (a->local > 0 || a->bias != NULL || !(a->scale > 0))
+		return launch<T, D, false, true>(stream, a);
+	return launch<T, D, false, false>(stream, a);
 }
 
 /* Does it take these arguments? */
@@ -427,7 +504,7 @@ lep_cuda_attention_fits(const LepCuda *cuda, const LepCudaAttention *a)
 	return cuda->major >= 8 && a->d_head % 32 == 0 && a->d_head <= 128 && a->place == NULL &&
 		   a->ldq % V8 == 0 && a->ldo % 2 == 0 && aligned(a->q) && aligned(a->k) && aligned(a->v) &&
 		   aligned(a->out) && aligned(a->cosine) && aligned(a->sine) && a->max_len <= 1 << 20 &&
-		   (size_t) 4 * KEYS * (a->d_head + V8) * 2 <= cuda->shared_max && a->local <= 1 << 20;
+		   (4 * KEYS + ROWS) * (a->d_head + V8) * 2 <= cuda->shared_max && a->local <= 1 << 20;
 }
 
 /* Attend on tensor cores. */
