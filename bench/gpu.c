@@ -17,7 +17,8 @@
 #define VOCAB	 30522
 #define N_TEXTS	 16384
 #define MAX_ROWS 66560
-#define CASES	 5
+#define CASES	 6
+#define N_SLOTS	 2
 
 typedef struct Layer
 {
@@ -30,13 +31,20 @@ typedef struct Model
 {
 	const char *name;
 	size_t hidden, inner, heads, n_layers;
+	size_t n_texts; /* of a measurement */
 	Layer layers[12];
 	void *word, *position, *type;
 	float *gamma, *beta;
+} Model;
+
+/* Two batches are under way at once, as in a server: each has its order of work and its arrays. */
+typedef struct Slot
+{
+	LepCudaStream *stream;
 	void *x, *qkv, *context, *between;
 	float *out;
 	uint64_t *bad;
-} Model;
+} Slot;
 
 /* Tokens and texts of one call, on the device and on their way. */
 typedef struct Batch
@@ -48,7 +56,9 @@ typedef struct Batch
 } Batch;
 
 static LepCuda *cuda;
-static LepCudaStream *stream;
+static LepCudaStream *stream; /* the first slot's */
+static Slot slots[N_SLOTS];
+static Slot *slot = slots; /* that operators go to */
 static LepDtype numbers = LEP_F16;
 static int failures;
 static uint64_t seed = 88172645463325252u;
@@ -139,12 +149,16 @@ make(Model *m)
 		l->gamma2 = random_floats(h, 1, 0.1f);
 		l->beta2 = random_floats(h, 0, 0.1f);
 	}
-	fine(lep_cuda_alloc(cuda, MAX_ROWS * h * 2, &m->x), "memory");
-	fine(lep_cuda_alloc(cuda, MAX_ROWS * 3 * h * 2, &m->qkv), "memory");
-	fine(lep_cuda_alloc(cuda, MAX_ROWS * h * 2, &m->context), "memory");
-	fine(lep_cuda_alloc(cuda, MAX_ROWS * f * 2, &m->between), "memory");
-	fine(lep_cuda_alloc(cuda, MAX_ROWS / 8 * h * 4, (void **) &m->out), "memory");
-	fine(lep_cuda_alloc(cuda, 8, (void **) &m->bad), "memory");
+	for (slot = slots; slot < slots + N_SLOTS; slot++)
+	{
+		fine(lep_cuda_alloc(cuda, MAX_ROWS * h * 2, &slot->x), "memory");
+		fine(lep_cuda_alloc(cuda, MAX_ROWS * 3 * h * 2, &slot->qkv), "memory");
+		fine(lep_cuda_alloc(cuda, MAX_ROWS * h * 2, &slot->context), "memory");
+		fine(lep_cuda_alloc(cuda, MAX_ROWS * f * 2, &slot->between), "memory");
+		fine(lep_cuda_alloc(cuda, MAX_ROWS / 8 * h * 4, (void **) &slot->out), "memory");
+		fine(lep_cuda_alloc(cuda, 8, (void **) &slot->bad), "memory");
+	}
+	slot = slots;
 }
 
 /* Operators of a model, one by one. */
@@ -181,33 +195,33 @@ run_op(const Model *m, const Batch *b, int op, const Layer *l)
 						  .gamma = m->gamma,
 						  .beta = m->beta,
 						  .eps = 1e-12f,
-						  .out = m->x,
+						  .out = slot->x,
 						  .n_rows = b->n_rows,
 						  .d = h};
 
-		fine(lep_cuda_embed(stream, numbers, &a), "embed");
+		fine(lep_cuda_embed(slot->stream, numbers, &a), "embed");
 	}
 	else if (op == OP_QKV)
 	{
-		LepCudaLinear a = {.x = m->x,
+		LepCudaLinear a = {.x = slot->x,
 						   .ldx = h,
 						   .w = l->qkv,
 						   .half_bias = l->qkv_bias,
-						   .out = m->qkv,
+						   .out = slot->qkv,
 						   .ldo = 3 * h,
 						   .n_rows = b->n_rows,
 						   .d_out = 3 * h,
 						   .d_in = h};
 
-		fine(lep_cuda_linear(stream, numbers, &a), "qkv");
+		fine(lep_cuda_linear(slot->stream, numbers, &a), "qkv");
 	}
 	else if (op == OP_ATTENTION)
 	{
-		LepCudaAttention a = {.q = m->qkv,
-							  .k = (uint16_t *) m->qkv + h,
-							  .v = (uint16_t *) m->qkv + 2 * h,
+		LepCudaAttention a = {.q = slot->qkv,
+							  .k = (uint16_t *) slot->qkv + h,
+							  .v = (uint16_t *) slot->qkv + 2 * h,
 							  .ldq = 3 * h,
-							  .out = m->context,
+							  .out = slot->context,
 							  .ldo = h,
 							  .starts = b->starts,
 							  .n_texts = b->n_texts,
@@ -217,51 +231,51 @@ run_op(const Model *m, const Batch *b, int op, const Layer *l)
 							  .d_head = h / m->heads,
 							  .scale = 1.0f / sqrtf((float) (h / m->heads))};
 
-		fine(lep_cuda_attention(stream, numbers, &a), "attention");
+		fine(lep_cuda_attention(slot->stream, numbers, &a), "attention");
 	}
 	else if (op == OP_ATTENDED)
 	{
-		LepCudaLinear a = {.x = m->context,
+		LepCudaLinear a = {.x = slot->context,
 						   .ldx = h,
 						   .w = l->attended,
 						   .half_bias = l->attended_bias,
-						   .residual = m->x,
+						   .residual = slot->x,
 						   .ldr = h,
 						   .n_rows = b->n_rows,
 						   .d_out = h,
 						   .d_in = h,
-						   .normed = m->x,
+						   .normed = slot->x,
 						   .gamma = l->gamma1,
 						   .beta = l->beta1,
 						   .eps = 1e-12f};
 
-		fine(lep_cuda_linear(stream, numbers, &a), "attended");
+		fine(lep_cuda_linear(slot->stream, numbers, &a), "attended");
 	}
 	else if (op == OP_FEED)
 	{
-		LepCudaFeedForward a = {.x = m->x,
+		LepCudaFeedForward a = {.x = slot->x,
 								.ldx = h,
 								.w1 = l->up,
 								.w2 = l->down,
 								.half_bias1 = l->up_bias,
 								.half_bias2 = l->down_bias,
-								.residual = m->x,
+								.residual = slot->x,
 								.ldr = h,
-								.inner = m->between,
+								.inner = slot->between,
 								.n_rows = b->n_rows,
 								.d = h,
 								.d_inner = m->inner,
 								.act = LEP_ACT_GELU,
-								.normed = m->x,
+								.normed = slot->x,
 								.gamma = l->gamma2,
 								.beta = l->beta2,
 								.eps = 1e-12f};
 
-		fine(lep_cuda_feed_forward(stream, numbers, &a), "feed forward");
+		fine(lep_cuda_feed_forward(slot->stream, numbers, &a), "feed forward");
 	}
 	else if (op == OP_POOL)
 	{
-		LepCudaPool a = {.x = m->x,
+		LepCudaPool a = {.x = slot->x,
 						 .ldx = h,
 						 .starts = b->starts,
 						 .n_texts = b->n_texts,
@@ -270,28 +284,30 @@ run_op(const Model *m, const Batch *b, int op, const Layer *l)
 						 .n_modes = 1,
 						 .normalize = true,
 						 .wide = true,
-						 .out = m->out};
+						 .out = slot->out};
 
-		fine(lep_cuda_pool(stream, numbers, &a), "pool");
+		fine(lep_cuda_pool(slot->stream, numbers, &a), "pool");
 	}
 	else
-		fine(lep_cuda_widen(stream, LEP_F32, m->out, m->out, b->n_texts * h, m->bad), "check");
+		fine(lep_cuda_widen(slot->stream, LEP_F32, slot->out, slot->out, b->n_texts * h, slot->bad),
+			 "check");
 }
 
 /* All of it, copies included. */
 static void
 run_all(const Model *m, const Batch *b)
 {
-	fine(lep_cuda_upload(stream, b->ids, b->ids_host, b->n_rows * 4), "upload");
-	fine(lep_cuda_upload(stream, b->positions, b->positions_host, b->n_rows * 4), "upload");
-	fine(lep_cuda_upload(stream, b->starts, b->starts_host, (b->n_texts + 1) * 4), "upload");
+	fine(lep_cuda_upload(slot->stream, b->ids, b->ids_host, b->n_rows * 4), "upload");
+	fine(lep_cuda_upload(slot->stream, b->positions, b->positions_host, b->n_rows * 4), "upload");
+	fine(lep_cuda_upload(slot->stream, b->starts, b->starts_host, (b->n_texts + 1) * 4), "upload");
 	run_op(m, b, OP_EMBED, NULL);
 	for (size_t i = 0; i < m->n_layers; i++)
 		for (int op = OP_QKV; op <= OP_FEED; op++)
 			run_op(m, b, op, &m->layers[i]);
 	run_op(m, b, OP_POOL, NULL);
 	run_op(m, b, OP_CHECK, NULL);
-	fine(lep_cuda_download(stream, b->out_host, m->out, b->n_texts * m->hidden * 4), "download");
+	fine(lep_cuda_download(slot->stream, b->out_host, slot->out, b->n_texts * m->hidden * 4),
+		 "download");
 }
 
 /* Make a batch of texts [first, end) of lengths. */
@@ -345,17 +361,17 @@ batch_free(Batch *b)
 
 /* Tokens per second over texts in batches of at most budget tokens; the best of three runs. */
 static void
-throughput(const Model *m, const uint32_t *lengths, size_t budget, const char *label)
+throughput(const Model *m, const uint32_t *lengths, size_t budget, int n_slots, const char *label)
 {
-	Batch *batches = malloc(N_TEXTS * sizeof(Batch));
+	Batch *batches = malloc(m->n_texts * sizeof(Batch));
 	size_t n = 0, tokens = 0;
 	double best = 1e30;
 
-	for (size_t first = 0; first < N_TEXTS && failures == 0;)
+	for (size_t first = 0; first < m->n_texts && failures == 0;)
 	{
 		size_t end = first, rows = 0;
 
-		while (end < N_TEXTS && (end == first || rows + lengths[end] <= budget))
+		while (end < m->n_texts && (end == first || rows + lengths[end] <= budget))
 			rows += lengths[end++];
 		batches[n++] = batch_of(lengths, first, end, m->hidden);
 		tokens += rows;
@@ -371,13 +387,18 @@ throughput(const Model *m, const uint32_t *lengths, size_t budget, const char *l
 		double from = now();
 
 		for (size_t j = 0; j < n; j++)
+		{
+			slot = &slots[j % (size_t) n_slots];
 			run_all(m, &batches[j]);
-		fine(lep_cuda_wait(stream), "wait");
+		}
+		slot = slots;
+		for (int j = 0; j < N_SLOTS; j++)
+			fine(lep_cuda_wait(slots[j].stream), "wait");
 		from = now() - from;
 		best = from < best ? from : best;
 	}
-	printf("%-7s %-14s batches of %6zu: %5.2f M tokens/s, %.0f texts/s\n", m->name, label, budget,
-		   (double) tokens / best * 1e-6, (double) N_TEXTS / best);
+	printf("%-7s %-14s batches of %6zu, %d at once: %5.2f M tokens/s, %.0f texts/s\n", m->name,
+		   label, budget, n_slots, (double) tokens / best * 1e-6, (double) m->n_texts / best);
 	fflush(stdout);
 	while (n > 0)
 		batch_free(&batches[--n]);
@@ -481,7 +502,7 @@ descending(const void *a, const void *b)
 static void
 measure(Model *m)
 {
-	static const size_t budgets[CASES] = {8192, 16384, 16896, 33792, 65536};
+	static const size_t budgets[CASES] = {5632, 8448, 11264, 16896, 33792, 65536};
 	uint32_t *mixed = malloc(N_TEXTS * 4), *sorted = malloc(N_TEXTS * 4);
 	uint32_t *fixed = malloc(N_TEXTS * 4);
 
@@ -495,14 +516,18 @@ measure(Model *m)
 	}
 	qsort(sorted, N_TEXTS, 4, descending);
 	make(m);
-	operators(m, fixed, 16384, "128 each");
-	operators(m, mixed, 16384, "mixed");
+	operators(m, fixed, 16896, "128 each");
+	operators(m, mixed, 16896, "mixed");
+	operators(m, fixed, 5632, "128 each");
 	for (int i = 0; i < CASES && failures == 0; i++)
 	{
-		throughput(m, fixed, budgets[i], "128 each");
-		throughput(m, mixed, budgets[i], "mixed");
+		for (int n_slots = 1; n_slots <= N_SLOTS; n_slots++)
+		{
+			throughput(m, fixed, budgets[i], n_slots, "128 each");
+			throughput(m, mixed, budgets[i], n_slots, "mixed");
+		}
 	}
-	throughput(m, sorted, 33792, "mixed, sorted");
+	throughput(m, sorted, 16896, 2, "mixed, sorted");
 	latency(m, 16);
 	latency(m, 32);
 	latency(m, 128);
@@ -515,9 +540,14 @@ measure(Model *m)
 int
 main(int argc, char **argv)
 {
-	static Model minilm = {
-		.name = "minilm", .hidden = 384, .inner = 1536, .heads = 12, .n_layers = 6};
-	static Model base = {.name = "base", .hidden = 768, .inner = 3072, .heads = 12, .n_layers = 12};
+	static Model minilm = {.name = "minilm",
+						   .hidden = 384,
+						   .inner = 1536,
+						   .heads = 12,
+						   .n_layers = 6,
+						   .n_texts = 16384};
+	static Model base = {
+		.name = "base", .hidden = 768, .inner = 3072, .heads = 12, .n_layers = 12, .n_texts = 6144};
 	char why[256] = "";
 
 	if (lep_cuda_open(0, &cuda, why, sizeof(why)) != LEP_OK)
@@ -525,7 +555,9 @@ main(int argc, char **argv)
 		printf("no GPU: %s\n", why);
 		return 0;
 	}
-	fine(lep_cuda_stream_open(cuda, &stream), "stream");
+	for (int i = 0; i < N_SLOTS; i++)
+		fine(lep_cuda_stream_open(cuda, &slots[i].stream), "stream");
+	stream = slots[0].stream;
 	for (int i = 1; i < argc || i == 1; i++)
 	{
 		if (argc == 1 || strcmp(argv[i], "minilm") == 0)

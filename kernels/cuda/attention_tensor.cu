@@ -390,7 +390,8 @@ __launch_bounds__(THREADS, D == 32 && !EXTRA   ? 6
 	Room<T, D> *room = (Room<T, D> *) shared;
 	unsigned groups = (unsigned) a.n_heads / heads;
 	size_t text = blockIdx.x / groups, head = blockIdx.x % groups * heads, end = head + heads;
-	int block_first = blockIdx.y * ROWS, first, stage = 0;
+	/* Long texts, which have many pieces, come first. */
+	int block_first = (int) (gridDim.y - 1 - blockIdx.y) * ROWS, first, stage = 0;
 	uint32_t q[D / 16][4];
 	Sums<D> sums;
 	Piece piece;

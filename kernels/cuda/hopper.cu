@@ -23,8 +23,9 @@
 #define THREADS	  (3 * GROUP)
 #define CLUSTER	  2 /* blocks that share w */
 #define RING	  ((size_t) 192 * 1024)
-#define SHARED	  (RING + 1024 + 256) /* alignment; barriers */
-#define BOX		  64				  /* columns of residual and out that move together */
+#define MOST	  384											 /* columns of the widest tile */
+#define SHARED	  (RING + 1024 + 256 + 4 * MOST * sizeof(float)) /* alignment; barriers; vectors */
+#define BOX		  64 /* columns of residual and out that move together */
 #define BOX_BYTES (ROWS * BOX * 2)
 
 typedef enum Ending
@@ -259,20 +260,17 @@ release(uint64_t *empty)
 		barrier_arrive_at(empty, lane);
 }
 
-/* v[0], v[1] of two rows are what becomes of sums: bias, activation. */
-template <typename T, Ending END>
+/* v[0 .. 1] of two rows are what becomes of sums in columns col and col + 1 of the tile: bias, activation. */
+template <Ending END>
 static __device__ __forceinline__ void
-end_sums(const Product &a, float *v, int col)
+end_sums(const float *bias, float *v, int col)
 {
-	if (a.half_bias != NULL && col < a.d_out)
-	{
-		float2 bias = widen2<T>(*(const uint32_t *) ((const T *) a.half_bias + col));
+	float2 more = *(const float2 *) (bias + col);
 
-		v[0] += bias.x;
-		v[1] += bias.y;
-		v[2] += bias.x;
-		v[3] += bias.y;
-	}
+	v[0] += more.x;
+	v[1] += more.y;
+	v[2] += more.x;
+	v[3] += more.y;
 	if (END == END_GELU)
 	{
 #pragma unroll
@@ -284,7 +282,7 @@ end_sums(const Product &a, float *v, int col)
 /* Make sums[2][...] of a warp's 16 whole rows their norm; a thread has pairs of two rows. */
 template <int COLUMNS>
 static __device__ __forceinline__ void
-norm_sums(const Product &a, float (*v)[4])
+norm_sums(const Product &a, const float *gammas, const float *betas, float (*v)[4])
 {
 	float mean[2] = {0.0f, 0.0f}, factor[2];
 	int first = threadIdx.x % 4 * 2;
@@ -326,9 +324,8 @@ norm_sums(const Product &a, float (*v)[4])
 #pragma unroll
 	for (int j = 0; j < COLUMNS / 8; j++)
 	{
-		float2 gamma = *(const float2 *) (a.gamma + j * 8 + first);
-		float2 beta =
-			a.beta == NULL ? make_float2(0.0f, 0.0f) : *(const float2 *) (a.beta + j * 8 + first);
+		float2 gamma = *(const float2 *) (gammas + j * 8 + first);
+		float2 beta = *(const float2 *) (betas + j * 8 + first);
 
 		v[j][0] = fmaf(v[j][0] * factor[0], gamma.x, beta.x);
 		v[j][1] = fmaf(v[j][1] * factor[0], gamma.y, beta.y);
@@ -340,8 +337,8 @@ norm_sums(const Product &a, float (*v)[4])
 /* Multiply and end all tiles of the block: two warpgroups, of which this is number group. */
 template <typename T, int N_PARTS, int N, Ending END>
 static __device__ __forceinline__ void
-consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, uint32_t rank,
-		int group)
+consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, float *vectors,
+		uint32_t rank, int group)
 {
 	typedef Tile<N_PARTS, N> Geometry;
 	int across = (a.d_out + Geometry::COLUMNS - 1) / Geometry::COLUMNS;
@@ -352,14 +349,28 @@ consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, 
 	/* of the thread's first row in a box; its second one is eight rows on */
 	int box_at = (warp_row + lane / 4) * (BOX * 2) + lane % 4 * 4, swizzle = lane / 4;
 	Place place = {0, 0};
+	float *gammas = vectors + 2 * MOST, *betas = vectors + 3 * MOST;
+	int turn = 0;
 
-	for (int tile = blockIdx.x / CLUSTER; tile < n_tiles; tile += gridDim.x / CLUSTER)
+	for (int i = threadIdx.x - GROUP; END == END_NORM && i < Geometry::COLUMNS; i += 2 * GROUP)
+	{
+		gammas[i] = a.gamma[i];
+		betas[i] = a.beta == NULL ? 0.0f : a.beta[i];
+	}
+	for (int tile = blockIdx.x / CLUSTER; tile < n_tiles; tile += gridDim.x / CLUSTER, turn ^= 1)
 	{
 		int row = (tile / across * CLUSTER + (int) rank) * ROWS;
 		int col = tile % across * Geometry::COLUMNS;
+		float *bias = vectors + turn * MOST;
 		float sums[Geometry::COLUMNS / 8][4];
 		int before = 0;
 
+		for (int i = threadIdx.x - GROUP; i < Geometry::COLUMNS; i += 2 * GROUP)
+			bias[i] = a.half_bias == NULL || col + i >= a.d_out
+						  ? 0.0f
+						  : widen(((const T *) a.half_bias)[col + i]);
+		/* Those who wait here are done with the tile before, and with the other bias. */
+		asm volatile("bar.sync 1, %0;" ::"n"(2 * GROUP) : "memory");
 		for (int piece = 0; piece < n_pieces; piece++)
 		{
 			unsigned char *x = ring + place.stage * Geometry::STAGE_BYTES;
@@ -402,7 +413,7 @@ consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, 
 						slot.step(Geometry::STAGES);
 					barrier_wait(&full[slot.stage], slot.parity);
 				}
-				end_sums<T, END>(a, sums[j], col + j * 8 + lane % 4 * 2);
+				end_sums<END>(bias, sums[j], j * 8 + lane % 4 * 2);
 				if (a.has_residual)
 				{
 					const unsigned char *at = ring + slot.stage * Geometry::STAGE_BYTES +
@@ -419,7 +430,7 @@ consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, 
 			}
 		}
 		if (END == END_NORM)
-			norm_sums<Geometry::COLUMNS>(a, sums);
+			norm_sums<Geometry::COLUMNS>(a, gammas, betas, sums);
 		{
 			Place slot = place;
 
@@ -491,7 +502,8 @@ __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
 	else
 	{
 		asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-		consume<T, N_PARTS, N, END>(a, ring, full, empty, rank, group - 1);
+		consume<T, N_PARTS, N, END>(a, ring, full, empty, (float *) (ring + RING + 256), rank,
+									group - 1);
 	}
 	/* No block may end while another one writes to it. */
 	cluster_sync();
