@@ -38,7 +38,7 @@ PROGRAM_LIBS += -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lstdc++
 else
 DEVICE_OBJS = $(EMULATED_OBJS)
 endif
-EXTRA_CLEAN = lepton_gpu $(CUDA_OBJS) $(EMULATED_OBJS) $(PROGRAM_OBJS) $(GPU_OBJS) build/san build/opt build/fuzzed build/fuzz build/unit build/tools build/arm
+EXTRA_CLEAN = lepton_gpu $(CUDA_OBJS) $(EMULATED_OBJS) $(PROGRAM_OBJS) $(GPU_OBJS) build/san build/opt build/fuzzed build/fuzz build/unit build/device build/tools build/arm
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=lepton

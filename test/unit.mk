@@ -42,6 +42,22 @@ build/unit/test_gpu build/unit/test_gpu_failures: build/unit/%: build/san/test/u
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(SANITIZE) -o $@ $^ $(ENGINE_LIBS)
 
+build/tools/bench_gpu_engine: build/opt/bench/gpu_engine.o $(GPU_OBJS:%.o=build/opt/%.o) $(FLOOR_SRCS:%.c=build/opt/%.o)
+	@mkdir -p $(@D)
+	$(UNIT_CC) -o $@ $^ $(ENGINE_LIBS)
+
+# The same on a real device: make build/device/test_gpu build/device/bench_gpu_engine, WITH_CUDA=yes.
+DEVICE_SRCS = $(filter-out kernels/cuda/absent.c,$(FLOOR_SRCS)) $(GPU_OBJS:.o=.c)
+
+build/device/%.o: %.c $(FLOOR_HDRS)
+	@mkdir -p $(@D)
+	$(UNIT_CC) $(TOOL_CFLAGS) -DLEPTON_TEST_DEVICE -c -o $@ $<
+
+build/device/test_gpu: build/device/test/unit/test_gpu.o
+build/device/bench_gpu_engine: build/device/bench/gpu_engine.o
+build/device/test_gpu build/device/bench_gpu_engine: $(DEVICE_SRCS:%.c=build/opt/%.o) $(CUDA_OBJS)
+	$(UNIT_CC) -o $@ $^ $(ENGINE_LIBS) -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lstdc++
+
 build/tools/bench_%: build/opt/bench/%.o $(FLOOR_SRCS:%.c=build/opt/%.o)
 	@mkdir -p $(@D)
 	$(UNIT_CC) -o $@ $^ $(ENGINE_LIBS)
