@@ -324,6 +324,8 @@ compare(LepGpuModel *loaded, const LepModel *model, const LepModel *cpu)
 int
 main(int argc, char **argv)
 {
+	/* Multiples of 128 rows for each of 132 multiprocessors, and powers of two. */
+	static const size_t budgets[] = {8448, 16896, 33792, 65536};
 	LepDtype numbers = argc > 2 && strcmp(argv[2], "bf16") == 0 ? LEP_BF16 : LEP_F16;
 	LepKernels plain = *lep_kernels_choose("auto");
 	LepArena arenas[2];
@@ -363,9 +365,11 @@ main(int argc, char **argv)
 	measure_single(loaded, &models[0], 8, true);
 	measure_single(loaded, &models[0], places, false);
 	qsort(texts, n_texts, sizeof(Text), by_length);
-	for (size_t most = 8192; most <= LEP_GPU_TOKENS_MAX; most *= 2)
-		measure(loaded, &models[0], "mixed", 0, most);
-	measure(loaded, &models[0], "even", places, LEP_GPU_TOKENS_MAX);
+	for (size_t i = 0; i < sizeof(budgets) / sizeof(budgets[0]); i++)
+	{
+		measure(loaded, &models[0], "mixed", 0, budgets[i]);
+		measure(loaded, &models[0], "even", places, budgets[i]);
+	}
 	compare(loaded, &models[0], &models[1]);
 	lep_gpu_close(gpu);
 	return 0;

@@ -25,7 +25,7 @@
 #include "image.h"
 
 /* Most that one batch may have; larger ones are LEP_TOO_LARGE.  A text longer than the batch has no place here. */
-#define LEP_GPU_TOKENS_MAX ((size_t) 32768)
+#define LEP_GPU_TOKENS_MAX ((size_t) 65536)
 #define LEP_GPU_TEXTS_MAX  ((size_t) 8192)
 #define LEP_GPU_VALUES_MAX ((size_t) 1 << 25) /* of its output: rows * lep_desc_width */
 #define LEP_GPU_SLOTS	   2				  /* batches in flight */
