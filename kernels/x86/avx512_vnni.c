@@ -16,14 +16,15 @@
 
 #define MULTIPLY(a, b, c) "vpdpbusd " b ", " a ", " c "\n\t"
 #define XOR				  "vpxord "
-#include "avx512_tile.h"
+#include "avx512_finish.h"
 
 #include "../simd_math.inc"
 
-#define NARROW_BITS 8
-#define NARROW_TILE tile
-#define NARROW_GELU v_gelu_narrow
-#define ROW_ZERO	0
+#define NARROW_BITS	  8
+#define NARROW_TILE	  tile
+#define NARROW_GELU	  v_gelu_narrow
+#define NARROW_FINISH /* finish_tile() */
+#define ROW_ZERO	  0
 
 typedef uint8_t ROW_T;
 typedef int8_t WEIGHT_T;
