@@ -29,7 +29,7 @@ build/opt/%.o: %.c $(FLOOR_HDRS)
 
 build/fuzzed/%.o: %.c $(FLOOR_HDRS)
 	@mkdir -p $(@D)
-	clang -std=gnu99 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c -o $@ $<
+	clang -std=gnu99 -D_GNU_SOURCE -g -O2 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c -o $@ $<
 
 build/unit/%: build/san/test/unit/%.o $(FLOOR_SRCS:%.c=build/san/%.o)
 	@mkdir -p $(@D)

@@ -12,6 +12,22 @@
 
 #include "utf8.h"
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define ARENA_GUARD			 ((size_t) 64) /* bytes between allocations that nothing may touch */
+#define ARENA_HIDE(at, size) __asan_poison_memory_region(at, size)
+#define ARENA_SHOW(at, size) __asan_unpoison_memory_region(at, size)
+#else
+#define ARENA_GUARD ((size_t) 0)
+#define ARENA_HIDE(at, size)
+#define ARENA_SHOW(at, size)
+#endif
+
 #define QUOTE_CHARS		64 /* characters of file text that a message shows */
 #define ARENA_ALIGN		((size_t) 64)
 #define ARENA_FIRST		((size_t) 8 << 10) /* bytes of the first block */
@@ -191,6 +207,7 @@ new_block(LepArena *arena, size_t payload)
 	block->at = (unsigned char *) at;
 	block->end = (unsigned char *) block + size;
 	block->size = size;
+	ARENA_HIDE(block->at, (size_t) (block->end - block->at));
 	return block;
 }
 
@@ -204,7 +221,7 @@ lep_arena_alloc(LepArena *arena, size_t size)
 	size_t next;
 	unsigned char *result;
 
-	if (!lep_add(size > 0 ? size : 1, ARENA_ALIGN - 1, &rounded))
+	if (!lep_add(size > 0 ? size : 1, ARENA_GUARD + ARENA_ALIGN - 1, &rounded))
 		return NULL;
 	rounded &= ~(ARENA_ALIGN - 1);
 	if (head == NULL || (size_t) (head->end - head->at) < rounded)
@@ -240,7 +257,8 @@ lep_arena_alloc(LepArena *arena, size_t size)
 	}
 	result = head->at;
 	head->at += rounded;
-	memset(result, 0, rounded);
+	ARENA_SHOW(result, size);
+	memset(result, 0, size);
 	return result;
 }
 
@@ -280,6 +298,7 @@ lep_arena_free(LepArena *arena)
 	{
 		struct LepArenaBlock *next = block->next;
 
+		ARENA_SHOW(block, block->size);
 		arena->allocator->free(arena->allocator->ctx, block);
 		block = next;
 	}

@@ -252,7 +252,8 @@ lep_chars_replace(LepCharBuffer *buffer, const LepReplacing *what, const LepStop
 		origin = buffer->chars[end > 0 ? end - 1 : 0];
 		if (end == 0)
 			origin.end = origin.start;
-		n += write_text(buffer->spare + n, what->content, what->content_len, &origin);
+		if (what->content_len > 0)
+			n += write_text(buffer->spare + n, what->content, what->content_len, &origin);
 		last = end;
 		modified = true;
 	}

@@ -314,14 +314,14 @@ take_chars(Pieces *p, size_t n)
 	p->n_chars = n;
 }
 
-/* Room for n characters in the buffer's spare. */
+/* Room for n characters, which may be none, in the buffer's spare; NULL without memory. */
 static LepChar *
 spare_chars(Pieces *p, size_t n)
 {
 	LepCharBuffer *buffer = &p->run->scratch->split_chars;
 
-	return lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity, n,
-							 p->run->err) == LEP_OK
+	return lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity,
+							 n > 0 ? n : 1, p->run->err) == LEP_OK
 			   ? buffer->spare
 			   : NULL;
 }

@@ -22,7 +22,7 @@
 #define STACK_FIRST ((size_t) 64)
 #define STEPS_FREE	((size_t) 4096) /* and so many for each character before the memo */
 #define STEPS_EACH	((size_t) 32)
-#define STEPS_MOST	((size_t) 256) /* for each character and instruction, before giving up */
+#define STEPS_MOST	((size_t) 32) /* for each character and instruction, before giving up */
 #define STOP_EVERY	((size_t) 1 << 16)
 #define MEMO_MAX	((size_t) 1 << 26) /* words */
 #define NO_PLACE	SIZE_MAX
@@ -427,7 +427,7 @@ match_at(LepRegexMatcher *m, size_t start, size_t *end)
 		{
 			status = worked(m, 1024);
 			m->memo_on = m->memo_on || m->steps > allowed;
-			if (m->steps / STEPS_MOST > (m->to - m->from + 1) * regex->n_ins)
+			if (m->steps > allowed + STEPS_MOST * (m->to - m->from + 1) * regex->n_ins)
 				status = lep_error(m->err, LEP_TOO_LARGE,
 								   "text takes the tokenizer's regular expression too long");
 			if (status != LEP_OK)
@@ -520,6 +520,8 @@ lep_regex_next(LepRegexMatcher *m, size_t *start, size_t *end, bool *found)
 			continue;
 		}
 		*start = m->at;
+		if (*end < *start)
+			return lep_error(m->err, LEP_BAD_IMAGE, "tokenizer tables are damaged");
 		if (*end == *start && m->last_match == *end)
 		{
 			/* An empty match where the last one ended; the search goes on behind it. */

@@ -11,11 +11,16 @@
 
 #define CLASSES	  256
 #define SET_WORDS (LEP_REGEX_SETS / 64)
+#define INS_FIRST ((size_t) 64) /* instructions for which there is room at first */
+#define EMITS_MAX \
+	((size_t) 64 * LEP_REGEX_CODE) /* of nodes: repeats of nothing add no instructions */
 
 typedef struct Compiler
 {
 	LepPattern *p;
-	LepRegexIns *ins; /* [n_ins], room for LEP_REGEX_CODE */
+	LepRegexIns *ins; /* [n_ins] */
+	size_t ins_capacity;
+	size_t n_emits;
 	size_t n_ins;
 	uint8_t (*sets)[CLASSES]; /* [n_sets]: the pattern's, then those of splits */
 	size_t n_sets;
@@ -57,14 +62,30 @@ compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Which sets have a code point, as bits. */
+/* Which sets have a code point, as bits; at[n_sets] are the ranges that points before left behind. */
 static void
-signature_of(const LepPattern *p, uint32_t point, uint64_t *signature)
+signature_of(const LepPattern *p, uint32_t point, size_t *at, uint64_t *signature)
 {
 	memset(signature, 0, SET_WORDS * sizeof(uint64_t));
 	for (size_t i = 0; i < p->n_sets; i++)
-		if (lep_set_has(&p->sets[i], point))
+	{
+		const LepCharSet *set = &p->sets[i];
+
+		while (at[i] < set->n && set->ranges[at[i]].high < point)
+			at[i]++;
+		if (at[i] < set->n && set->ranges[at[i]].low <= point)
 			signature[i / 64] |= UINT64_C(1) << i % 64;
+	}
+}
+
+/* Are two signatures of n_sets sets the same? */
+static bool
+same_signature(const uint64_t *a, const uint64_t *b, size_t n_sets)
+{
+	for (size_t i = 0; i * 64 < n_sets; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
 }
 
 /* Divide the code points into classes; write the runs of classes and the sets as tables. */
@@ -74,6 +95,7 @@ divide(Compiler *c, uint32_t **runs, size_t *n_runs)
 	LepPattern *p = c->p;
 	uint64_t(*signatures)[SET_WORDS] =
 		lep_arena_array(p->arena, CLASSES, sizeof(uint64_t[SET_WORDS]));
+	size_t at[LEP_REGEX_SETS] = {0};
 	size_t n = 1;
 	uint32_t *starts;
 
@@ -99,8 +121,8 @@ divide(Compiler *c, uint32_t **runs, size_t *n_runs)
 
 		if (starts[i] >= LEP_REGEX_POINTS || (i > 0 && starts[i] == starts[i - 1]))
 			continue;
-		signature_of(p, starts[i], signature);
-		while (class < c->n_classes && memcmp(signatures[class], signature, sizeof(signature)) != 0)
+		signature_of(p, starts[i], at, signature);
+		while (class < c->n_classes && !same_signature(signatures[class], signature, p->n_sets))
 			class ++;
 		if (class == CLASSES)
 			return lep_regex_unsupported(p, "more than 256 kinds of characters");
@@ -120,12 +142,25 @@ divide(Compiler *c, uint32_t **runs, size_t *n_runs)
 static LepStatus
 add(Compiler *c, LepRegexOp op, uint32_t flags, uint32_t set, uint32_t x, uint32_t y, size_t *at)
 {
-	LepRegexIns *ins = &c->ins[c->n_ins];
+	LepRegexIns *ins;
 
 	if (at != NULL)
 		*at = c->n_ins;
 	if (c->n_ins == LEP_REGEX_CODE)
 		return lep_regex_unsupported(c->p, "too many repeats");
+	if (c->n_ins == c->ins_capacity)
+	{
+		size_t capacity = c->ins_capacity == 0 ? INS_FIRST : 2 * c->ins_capacity;
+
+		ins = lep_arena_array(c->p->arena, capacity, sizeof(LepRegexIns));
+		if (ins == NULL)
+			return lep_regex_no_memory(c->p);
+		if (c->n_ins > 0)
+			memcpy(ins, c->ins, c->n_ins * sizeof(LepRegexIns));
+		c->ins = ins;
+		c->ins_capacity = capacity;
+	}
+	ins = &c->ins[c->n_ins];
 	ins->op = (uint8_t) op;
 	ins->flags = (uint8_t) flags;
 	ins->set = (uint16_t) set;
@@ -151,7 +186,7 @@ first_classes(const Compiler *c, const LepNode *node, uint8_t *first)
 		case LEP_NODE_ASSERT:
 			return false;
 		case LEP_NODE_SET:
-			for (size_t i = 0; i < CLASSES; i++)
+			for (size_t i = 0; i < c->n_classes; i++)
 				first[i] |= c->sets[node->flags][i];
 			return true;
 		case LEP_NODE_CAT:
@@ -461,6 +496,8 @@ emit(Compiler *c, const LepNode *node)
 	size_t open = 0;
 	LepStatus status = LEP_OK;
 
+	if (++c->n_emits > EMITS_MAX)
+		return lep_regex_unsupported(c->p, "too many repeats");
 	if (++c->depth > 8 * LEP_REGEX_DEPTH)
 		return lep_regex_unsupported(c->p, "too many groups within groups");
 	switch (node->kind)
@@ -593,8 +630,7 @@ lep_regex_compile(const char *pattern, size_t len, const char *file, const char 
 	c.n_sets = p->n_sets;
 	c.sets_capacity = 2 * LEP_REGEX_SETS;
 	c.sets = lep_arena_array(arena, c.sets_capacity, CLASSES);
-	c.ins = lep_arena_array(arena, LEP_REGEX_CODE, sizeof(LepRegexIns));
-	if (c.sets == NULL || c.ins == NULL)
+	if (c.sets == NULL)
 		return lep_regex_no_memory(p);
 	status = divide(&c, &runs, &n_runs);
 	if (status == LEP_OK)

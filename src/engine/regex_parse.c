@@ -812,6 +812,8 @@ parse_alternatives(Parser *r, LepNode **out)
 	r->last_end = SIZE_MAX;
 	status = parse_sequence(r, &first);
 	*out = first;
+	if (first == NULL)
+		return status;
 	if (status == LEP_OK && is_next(r, "|"))
 	{
 		*out = new_node(r, LEP_NODE_ALT, first);

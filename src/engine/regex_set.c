@@ -103,8 +103,11 @@ void
 lep_set_tidy(LepCharSet *set)
 {
 	size_t n = 0;
+	bool mixed = false;
 
-	if (set->n > 1)
+	for (size_t i = 1; i < set->n && !mixed; i++)
+		mixed = set->ranges[i].low < set->ranges[i - 1].low;
+	if (mixed)
 		qsort(set->ranges, set->n, sizeof(LepCharRange), compare_ranges);
 	for (size_t i = 0; i < set->n; i++)
 	{
@@ -176,6 +179,8 @@ lep_set_has(const LepCharSet *set, uint32_t c)
 static bool
 add_kinds(LepCharSet *set, uint32_t wanted, uint32_t classes, LepArena *arena)
 {
+	size_t first = set->n;
+
 	for (size_t i = 0; i < COUNT(kind_runs); i++)
 	{
 		uint32_t bits = kind_bits[kind_runs[i] & 255];
@@ -183,7 +188,9 @@ add_kinds(LepCharSet *set, uint32_t wanted, uint32_t classes, LepArena *arena)
 
 		if ((wanted >> (bits & 31) & 1) == 0 && (bits >> CATEGORY_BITS & classes) == 0)
 			continue;
-		if (!lep_set_add(set, kind_runs[i] >> 8, end - 1, arena))
+		if (set->n > first && set->ranges[set->n - 1].high + 1 == kind_runs[i] >> 8)
+			set->ranges[set->n - 1].high = end - 1;
+		else if (!lep_set_add(set, kind_runs[i] >> 8, end - 1, arena))
 			return false;
 	}
 	lep_set_tidy(set);
@@ -316,16 +323,20 @@ lep_set_fold(LepCharSet *set, bool negated, bool *known, LepArena *arena)
 	LepCharSet cased = {0};
 	LepCharSet letters = {0};
 	LepCharSet out = {0};
-	bool all, found;
+	bool ascii, all, found;
 
 	*known = true;
-	if (!lep_set_property(&cased, LEP_PROPERTY_UPPER, arena) ||
-		!lep_set_property(&cased, LEP_PROPERTY_LOWER, arena) ||
-		!lep_set_add(&cased, 0x1C5, 0x1F2, arena) || !lep_set_add(&cased, 0x345, 0x345, arena) ||
-		!lep_set_add_all(&out, set, arena) || !lep_set_named(&letters, letter, 1, &found, arena))
+	if (!lep_set_add_all(&out, set, arena))
+		return false;
+	ascii = set->n == 0 || set->ranges[set->n - 1].high < 0x80;
+	if (!ascii &&
+		(!lep_set_property(&cased, LEP_PROPERTY_UPPER, arena) ||
+		 !lep_set_property(&cased, LEP_PROPERTY_LOWER, arena) ||
+		 !lep_set_add(&cased, 0x1C5, 0x1F2, arena) || !lep_set_add(&cased, 0x345, 0x345, arena) ||
+		 !lep_set_named(&letters, letter, 1, &found, arena)))
 		return false;
 	lep_set_tidy(&cased);
-	all = contains(set, &letters);
+	all = !ascii && contains(set, &letters);
 	for (uint32_t c = 'a'; c <= 'z'; c++)
 	{
 		uint32_t odd = c == 's' ? 0x17F : c == 'k' ? 0x212A : c;
@@ -357,35 +368,73 @@ lep_set_fold(LepCharSet *set, bool negated, bool *known, LepArena *arena)
 	return true;
 }
 
+/* The number of a block among the leaves of map, where it is appended when it is new; hashes[n_blocks]. */
+static uint16_t
+enter_block(LepCharMap *map, uint32_t *hashes, const uint8_t *block)
+{
+	uint8_t *leaves = (uint8_t *) (map + 1);
+	uint32_t hash = 2166136261u;
+	uint32_t i = 0;
+
+	for (size_t j = 0; j < BLOCK; j += sizeof(uint64_t))
+	{
+		uint64_t eight;
+
+		memcpy(&eight, block + j, sizeof(eight));
+		hash = (hash ^ (uint32_t) (eight >> 32) ^ (uint32_t) eight * 5) * 16777619u;
+	}
+	while (i < map->n_blocks &&
+		   (hashes[i] != hash || memcmp(leaves + (size_t) i * BLOCK, block, BLOCK) != 0))
+		i++;
+	if (i == map->n_blocks)
+	{
+		hashes[i] = hash;
+		memcpy(leaves + (size_t) map->n_blocks++ * BLOCK, block, BLOCK);
+	}
+	return (uint16_t) i;
+}
+
 /* Make a map of runs. */
 LepStatus
 lep_char_map_build(const uint32_t *runs, size_t n_runs, LepArena *arena, void **map, size_t *size,
 				   LepError *err)
 {
 	size_t blocks = LEP_REGEX_POINTS / BLOCK;
-	uint8_t *all = lep_arena_alloc(arena, LEP_REGEX_POINTS);
-	LepCharMap *built = lep_arena_alloc(arena, sizeof(LepCharMap) + LEP_REGEX_POINTS);
-	uint8_t *leaves = (uint8_t *) (built + 1);
+	/* A block is of one value, or a run starts in it. */
+	size_t most = n_runs + 256 < blocks ? n_runs + 256 : blocks;
+	LepCharMap *built = lep_arena_alloc(arena, sizeof(LepCharMap) + most * BLOCK);
+	uint32_t *hashes = lep_arena_array(arena, most, sizeof(uint32_t));
+	uint16_t plain[256]; /* 1 + the block that is this value alone; 0: none yet */
+	size_t run = 0;
 
 	*map = built;
-	if (all == NULL || built == NULL)
+	if (built == NULL || hashes == NULL)
 		return lep_error(err, LEP_NO_MEMORY, "out of memory building a tokenizer");
-	for (size_t i = 0; i < n_runs; i++)
-	{
-		size_t start = runs[i] >> 8;
-		size_t end = i + 1 < n_runs ? runs[i + 1] >> 8 : LEP_REGEX_POINTS;
-
-		memset(all + start, (int) (runs[i] & 255), end - start);
-	}
+	memset(plain, 0, sizeof(plain));
 	for (size_t i = 0; i < blocks; i++)
 	{
-		size_t j = 0;
+		uint8_t block[BLOCK];
+		uint8_t first = (uint8_t) (runs[run] & 255);
+		size_t at = 0;
+		bool mixed = false;
 
-		while (j < built->n_blocks && memcmp(leaves + j * BLOCK, all + i * BLOCK, BLOCK) != 0)
-			j++;
-		if (j == built->n_blocks)
-			memcpy(leaves + (size_t) built->n_blocks++ * BLOCK, all + i * BLOCK, BLOCK);
-		built->top[i] = (uint16_t) j;
+		while (at < BLOCK)
+		{
+			size_t next = run + 1 < n_runs ? runs[run + 1] >> 8 : LEP_REGEX_POINTS;
+			size_t end = next < (i + 1) * BLOCK ? next - i * BLOCK : BLOCK;
+
+			mixed = mixed || at > 0;
+			if (mixed || end < BLOCK || plain[first] == 0)
+				memset(block + at, (int) (runs[run] & 255), end - at);
+			at = end;
+			run += next <= (i + 1) * BLOCK && run + 1 < n_runs;
+		}
+		if (mixed || plain[first] == 0)
+			built->top[i] = enter_block(built, hashes, block);
+		if (!mixed && plain[first] == 0)
+			plain[first] = (uint16_t) (built->top[i] + 1);
+		else if (!mixed)
+			built->top[i] = (uint16_t) (plain[first] - 1);
 	}
 	*size = sizeof(LepCharMap) + (size_t) built->n_blocks * BLOCK;
 	return LEP_OK;

@@ -12,9 +12,10 @@
 #include "normalizer_parts.h"
 #include "tokenizer_model.h"
 
-#define BLOB_ALIGN	 64
-#define TOKENS_FIRST ((size_t) 512)
-#define BLOCK_FIRST	 ((size_t) 256)
+#define BLOB_ALIGN	   64
+#define CODE_POINT_MAX 0x10FFFFu
+#define TOKENS_FIRST   ((size_t) 512)
+#define BLOCK_FIRST	   ((size_t) 256)
 
 /* Is a section of elements of size bytes inside the blob? */
 static bool
@@ -53,6 +54,8 @@ split_fits(const LepStep *step, LepData data)
 		return lep_regex_fits(bytes, step->len);
 	if (step->kind == LEP_PRE_DIGITS || step->kind == LEP_PRE_SCRIPTS)
 		return lep_char_map_fits(bytes, step->len);
+	if (step->kind == LEP_PRE_METASPACE)
+		return LEP_META_CHAR(step->flags) <= CODE_POINT_MAX;
 	return step->kind != LEP_PRE_FIXED || step->flags > 0;
 }
 
@@ -112,7 +115,8 @@ lep_tokenizer_open(const void *blob, size_t size, LepTokenizer *tok, LepError *e
 		t->words.n == 0 || t->n_norms > LEP_STEPS_MAX || t->n_splits > LEP_STEPS_MAX ||
 		t->n_decoders > LEP_STEPS_MAX || t->n_trims > LEP_TRIMS_MAX || t->n_ids > INT32_MAX ||
 		t->unk_id < -1 || (t->unk_id >= 0 && (uint32_t) t->unk_id >= t->n_ids) ||
-		t->model >= LEP_MODEL_COUNT || lep_models[t->model] == NULL || !parts_fit(t))
+		t->model >= LEP_MODEL_COUNT || lep_models[t->model] == NULL ||
+		(t->fast && t->model != LEP_MODEL_WORDPIECE) || !parts_fit(t))
 		return lep_error(err, LEP_BAD_IMAGE, "tokenizer tables are damaged");
 	tok->blob = blob;
 	tok->tables = t;
@@ -584,6 +588,13 @@ lep_tokenize(const LepTokenizer *tok, LepTokenScratch *scratch, const char *text
 	status = apply_template(&run, LEP_MEMORY_OUT, texts, options->add_special, out);
 	if (status != LEP_OK)
 		memset(out, 0, sizeof(*out));
+	if (out->n != kept.n)
+	{
+		/* The template repeats the text or leaves it out. */
+		out->words = NULL;
+		out->whole = NULL;
+		out->blanks = NULL;
+	}
 	return status;
 }
 
@@ -695,6 +706,21 @@ lep_tokens_slice(const LepTokens *tokens, size_t from, size_t n)
 	return slice;
 }
 
+/* Does the template have every text once? */
+static bool
+has_texts_once(const struct LepTokenizerTables *tables, bool pair)
+{
+	LepSection section = pair ? tables->pair : tables->pieces;
+	const LepPiece *pieces =
+		(const LepPiece *) (const void *) ((const char *) tables + section.offset);
+	size_t n[2] = {0, 0};
+
+	for (size_t i = 0; i < section.n; i++)
+		if (pieces[i].id < 0)
+			n[pieces[i].id == LEP_PIECE_SECOND]++;
+	return n[0] == 1 && n[1] == (pair ? 1u : 0u);
+}
+
 /* Put the template around slices. */
 LepStatus
 lep_tokens_frame(const LepTokenizer *tok, LepTokenScratch *scratch, const LepTokens *first,
@@ -705,6 +731,11 @@ lep_tokens_frame(const LepTokenizer *tok, LepTokenScratch *scratch, const LepTok
 	LepStatus status;
 
 	memset(out, 0, sizeof(*out));
+	if (!has_texts_once(tok->tables, second != NULL) || (first->whole == NULL && first->n > 0) ||
+		(second != NULL && second->whole == NULL && second->n > 0))
+		return lep_error(err, LEP_UNSUPPORTED,
+						 "windows of texts that the tokenizer leaves out or repeats are not "
+						 "supported");
 	status = apply_template(&run, LEP_MEMORY_FRAME, texts, true, out);
 	if (status != LEP_OK)
 		memset(out, 0, sizeof(*out));

@@ -40,7 +40,10 @@ typedef struct LepTokens
 		*sequence; /* [n] 0 = first text, 1 = second, LEP_SEQUENCE_NONE = the template's */
 	size_t n;
 	bool truncated;
-	/* For lep_tokens_frame; of results without special tokens alone, else NULL. */
+	/*
+	 * For lep_tokens_frame; of results without special tokens alone, else NULL, also where the template
+	 * repeats the text or leaves it out.
+	 */
 	const uint32_t *words;			/* [n] number of the pre-tokenizer's piece that a token is of */
 	const LepSpan *whole;			/* [n] spans before the post-processor trims white space */
 	const struct LepBlanks *blanks; /* [n] or NULL */
@@ -163,6 +166,7 @@ LepTokens lep_tokens_slice(const LepTokens *tokens, size_t from, size_t n);
  * a long text); second may be NULL.  The result lies in memory of its own in
  * scratch, valid until the next frame, so that slices of the scratch's last
  * result can be framed one after another; a second text needs another scratch.
+ * LEP_UNSUPPORTED for templates that do not have each text once.
  */
 LepStatus lep_tokens_frame(const LepTokenizer *tok, LepTokenScratch *scratch,
 						   const LepTokens *first, const LepTokens *second, LepTokens *out,

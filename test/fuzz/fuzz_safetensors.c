@@ -2,11 +2,8 @@
  * fuzz_safetensors.c: any bytes as a safetensors file; what is accepted must
  * keep every promise of safetensors.h.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "../../src/engine/safetensors.h"
+#include "fuzzing.h"
 
 /* The input. */
 typedef struct Input
@@ -24,7 +21,7 @@ read_input(void *ctx, size_t file, uint64_t offset, void *dst, size_t len, LepEr
 	(void) file;
 	(void) err;
 	if (offset > input->size || len > input->size - offset)
-		abort();
+		__builtin_trap();
 	memcpy(dst, input->data + offset, len);
 	return LEP_OK;
 }
@@ -40,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	LepError err;
 	uint64_t bytes = 0;
 
-	lep_arena_init(&arena, &lep_malloc_allocator, 64 << 20);
+	lep_arena_init(&arena, &fuzz_allocator, 64 << 20);
 	if (lep_safetensors_read(&folder, 0, &arena, &set, NULL, &err) == LEP_OK)
 	{
 		for (size_t i = 0; i < lep_tensor_count(set); i++)
@@ -49,14 +46,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 			if (t->offset > size || t->size > size - t->offset || t->file != 0 ||
 				lep_tensor_find(set, t->name) != t)
-				abort();
+				__builtin_trap();
 			bytes += t->size;
 		}
 		if (bytes > size || !file.used)
-			abort();
+			__builtin_trap();
 	}
 	else if (err.status == LEP_OK || err.message[0] == '\0')
-		abort();
+		__builtin_trap();
 	lep_arena_free(&arena);
 	return 0;
 }

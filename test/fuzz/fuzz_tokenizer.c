@@ -7,10 +7,8 @@
  * characters, and a truncated result is the end or the beginning of the whole.
  */
 #define LEPTON_ENGINE_SOURCE
-#include <stdlib.h>
-#include <string.h>
-
 #include "../../src/engine/tokenizer.h"
+#include "fuzzing.h"
 #include "tokenizer_samples.h"
 
 static LepTokenizer tokenizers[N_SAMPLES];
@@ -24,21 +22,13 @@ typedef struct Copy
 	size_t n;
 } Copy;
 
-/* Fail loudly. */
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
-
 /* Build the sample tokenizers. */
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void) argc;
 	(void) argv;
-	lep_arena_init(&arena, &lep_malloc_allocator, 0);
+	lep_arena_init(&arena, &fuzz_allocator, 0);
 	for (size_t i = 0; i < N_SAMPLES; i++)
 	{
 		void *blob;
@@ -119,7 +109,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	limit = 1 + data[1] % 32;
 	text = (const char *) data + 2;
 	len = size - 2;
-	scratch = lep_token_scratch_new(&lep_malloc_allocator);
+	scratch = lep_token_scratch_new(&fuzz_allocator);
 	require(scratch != NULL);
 	full = lep_tokenize(&tokenizers[sample], scratch, text, len, &options, &tokens, NULL, &err);
 	require(full == LEP_OK || full == LEP_BAD_INPUT);

@@ -2,20 +2,18 @@
  * fuzz_tokenizer_json.c: arbitrary files for the tokenizer's builder, and
  * arbitrary damage for its tables.
  *
- * An input that begins with 'v' is the files of LepSlowFile in their order, cut
- * at bytes 0x1E, the last a SentencePiece model; one that begins with 'b' is a
+ * An input that begins with 'b' is a
  * sample's number and quadruples (24-bit offset, byte) that damage its good blob;
  * all others are a tokenizer.json.  What builds or opens tokenizes a text.
  */
 #define LEPTON_ENGINE_SOURCE
-#include <stdlib.h>
-#include <string.h>
+#include <jansson.h>
 
 #include "../../src/engine/tokenizer.h"
+#include "fuzzing.h"
 #include "tokenizer_samples.h"
 
-#define IDS		  1000
-#define SEPARATOR 0x1E
+#define IDS 1000
 
 static LepArena samples;
 static const char *good[N_SAMPLES];
@@ -25,21 +23,14 @@ static const char fixed_text[] =
 	"The quick [MASK] brown [CLS]fox\xC3\xA9 a\xCC\x81\xCC\xA3 \xE4\xB8\xAD\xE5\x9B\xBD "
 	"##ing  \xF0\x9F\x98\x80 \xEA\xB0\x80 \xC4\xB0\xCE\xA3 <\xCC\xB8 aaa...bbb\x01z ";
 
-/* Fail loudly. */
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
-
 /* Build good blobs to damage. */
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void) argc;
 	(void) argv;
-	lep_arena_init(&samples, &lep_malloc_allocator, 0);
+	json_set_alloc_funcs(fuzz_json_alloc, fuzz_json_free);
+	lep_arena_init(&samples, &fuzz_allocator, 0);
 	for (size_t i = 0; i < N_SAMPLES; i++)
 	{
 		void *blob;
@@ -65,7 +56,7 @@ use(const void *blob, size_t size, bool whole)
 	require(status == LEP_OK || !whole);
 	if (status != LEP_OK)
 		return;
-	scratch = lep_token_scratch_new(&lep_malloc_allocator);
+	scratch = lep_token_scratch_new(&fuzz_allocator);
 	require(scratch != NULL);
 	status = lep_tokenize(&tok, scratch, fixed_text, sizeof(fixed_text) - 1, &options, &tokens,
 						  NULL, &err);
@@ -81,39 +72,19 @@ static void
 damage(const uint8_t *data, size_t size)
 {
 	size_t sample = data[0] % N_SAMPLES;
-	unsigned char *copy = aligned_alloc(64, good_size[sample]);
+	unsigned char *copy = fuzz_copy(good[sample], good_size[sample]);
 
-	require(copy != NULL);
-	memcpy(copy, good[sample], good_size[sample]);
 	for (size_t i = 1; i + 4 <= size; i += 4)
 		copy[(data[i] | (size_t) data[i + 1] << 8 | (size_t) data[i + 2] << 16) %
 			 good_size[sample]] = data[i + 3];
 	use(copy, good_size[sample], false);
-	free(copy);
-}
-
-/* Cut text at the separators into files in their order; the rest is any SentencePiece model. */
-static void
-cut(const char *text, size_t size, LepSlowFiles *files)
-{
-	for (int i = 0; i < LEP_SLOW_FILES && text != NULL; i++)
-	{
-		const char *end = i < LEP_SLOW_SPIECE ? memchr(text, SEPARATOR, size) : NULL;
-
-		files->text[i] = text;
-		files->len[i] = end != NULL ? (size_t) (end - text) : size;
-		if (i >= LEP_SLOW_SPIECE)
-			continue;
-		size -= files->len[i] + (end != NULL);
-		text = end != NULL ? end + 1 : NULL;
-	}
+	fuzz_free(NULL, copy);
 }
 
 /* Build from one input. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	LepSlowFiles files = {{NULL}, {0}};
 	LepArena arena;
 	LepError err;
 	void *blob;
@@ -125,15 +96,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		damage(data + 1, size - 1);
 		return 0;
 	}
-	lep_arena_init(&arena, &lep_malloc_allocator, (size_t) 256 << 20);
-	if (size > 0 && data[0] == 'v')
-	{
-		cut((const char *) data + 1, size - 1, &files);
-		status = lep_tokenizer_build_slow(&files, IDS, &arena, &blob, &blob_size, &err);
-	}
-	else
-		status =
-			lep_tokenizer_build((const char *) data, size, IDS, &arena, &blob, &blob_size, &err);
+	lep_arena_init(&arena, &fuzz_allocator, (size_t) 256 << 20);
+	status = lep_tokenizer_build((const char *) data, size, IDS, &arena, &blob, &blob_size, &err);
 	if (status == LEP_OK)
 		use(blob, blob_size, true);
 	else

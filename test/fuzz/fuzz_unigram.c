@@ -8,12 +8,12 @@
  * damage the sample's tables, which then tokenize and decode.
  */
 #define LEPTON_ENGINE_SOURCE
-#include <stdlib.h>
-#include <string.h>
+#include <jansson.h>
 
 #include "../../src/engine/normalizer_parts.h"
 #include "../../src/engine/tokenizer.h"
 #include "../../src/engine/utf8.h"
+#include "fuzzing.h"
 
 #define IDS 1000
 
@@ -45,21 +45,14 @@ static LepTokenizer tokenizer;
 static void *good;
 static size_t good_size;
 
-/* Fail loudly. */
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
-
 /* Build the sample tokenizer. */
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void) argc;
 	(void) argv;
-	lep_arena_init(&arena, &lep_malloc_allocator, 0);
+	json_set_alloc_funcs(fuzz_json_alloc, fuzz_json_free);
+	lep_arena_init(&arena, &fuzz_allocator, 0);
 	require(lep_tokenizer_build(sample, strlen(sample), IDS, &arena, &good, &good_size, NULL) ==
 			LEP_OK);
 	require(lep_tokenizer_open(good, good_size, &tokenizer, NULL) == LEP_OK);
@@ -104,7 +97,7 @@ static void
 tokenize(const LepTokenizer *tok, const char *text, size_t len, bool whole)
 {
 	LepTokenizeOptions options = {.add_special = true};
-	LepTokenScratch *scratch = lep_token_scratch_new(&lep_malloc_allocator);
+	LepTokenScratch *scratch = lep_token_scratch_new(&fuzz_allocator);
 	LepTokens tokens;
 	LepError err;
 	LepStatus status;
@@ -112,6 +105,8 @@ tokenize(const LepTokenizer *tok, const char *text, size_t len, bool whole)
 
 	require(scratch != NULL);
 	status = lep_tokenize(tok, scratch, text, len, &options, &tokens, NULL, &err);
+	if (whole && status != LEP_OK && status != LEP_BAD_INPUT)
+		fprintf(stderr, "%s\n", err.message);
 	require(status == LEP_OK || status == LEP_BAD_INPUT || !whole);
 	if (status == LEP_OK)
 	{
@@ -141,10 +136,8 @@ apply_map(const uint8_t *data, size_t size)
 
 	if (size < 1 + len)
 		return;
-	bytes = malloc(size - len);
-	require(bytes != NULL);
-	memcpy(bytes, data + 1 + len, size - 1 - len);
-	lep_chars_init(&chars, &lep_malloc_allocator);
+	bytes = fuzz_copy(data + 1 + len, size - 1 - len);
+	lep_chars_init(&chars, &fuzz_allocator);
 	if (lep_charsmap_open("f", bytes, size - 1 - len, &map, &err) == LEP_OK &&
 		lep_chars_load(&chars, (const char *) data + 1, 0, len, NULL, &err) == LEP_OK)
 	{
@@ -154,7 +147,7 @@ apply_map(const uint8_t *data, size_t size)
 					chars.chars[i].end <= len);
 	}
 	lep_chars_free(&chars);
-	free(bytes);
+	fuzz_free(NULL, bytes);
 }
 
 /* Read a SentencePiece model as a class does. */
@@ -185,7 +178,7 @@ read_model(const uint8_t *data, size_t size)
 		files.text[i] = (const char *) data + 1;
 		files.len[i] = size - 1;
 	}
-	lep_arena_init(&work, &lep_malloc_allocator, (size_t) 256 << 20);
+	lep_arena_init(&work, &fuzz_allocator, (size_t) 256 << 20);
 	status = lep_tokenizer_build_slow(&files, IDS, &work, &blob, &blob_size, &err);
 	if (status == LEP_OK)
 	{
@@ -201,24 +194,22 @@ read_model(const uint8_t *data, size_t size)
 static void
 damage(const uint8_t *data, size_t size)
 {
-	unsigned char *copy = aligned_alloc(64, good_size);
+	unsigned char *copy = fuzz_copy(good, good_size);
 	LepTokenizer tok;
 	LepError err;
 
-	require(copy != NULL);
-	memcpy(copy, good, good_size);
 	for (size_t i = 0; i + 3 <= size; i += 3)
 		copy[(data[i] | (size_t) data[i + 1] << 8) % good_size] = data[i + 2];
 	if (lep_tokenizer_open(copy, good_size, &tok, &err) == LEP_OK)
 		tokenize(&tok, fixed_text, sizeof(fixed_text) - 1, false);
-	free(copy);
+	fuzz_free(NULL, copy);
 }
 
 /* Decode ids, one byte each. */
 static void
 decode_bytes(const uint8_t *data, size_t size)
 {
-	LepTokenScratch *scratch = lep_token_scratch_new(&lep_malloc_allocator);
+	LepTokenScratch *scratch = lep_token_scratch_new(&fuzz_allocator);
 	int32_t *ids = malloc(size * sizeof(int32_t) + 1);
 
 	require(scratch != NULL && ids != NULL);

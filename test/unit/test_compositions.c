@@ -5,6 +5,7 @@
  */
 #define LEPTON_ENGINE_SOURCE
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,83 @@ compare_case(const json_t *file, const json_t *item)
 	json_decref(tokenizer);
 }
 
+#define WORDS "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1}}}"
+#define REGEX                                                                                          \
+	"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},\"behavior\":\"Isolated\"," \
+	"\"invert\":false}," WORDS
+
+/* Build a tokenizer and tokenize text with a new scratch; the number of tokens or the status below 0. */
+static int
+count_tokens(const char *json, const char *text, bool framed)
+{
+	LepTokenizeOptions options = {0};
+	LepTokenScratch *scratch = lep_token_scratch_new(&lep_malloc_allocator);
+	LepArena arena;
+	LepTokenizer tok;
+	LepTokens tokens, frame;
+	LepError err = {0};
+	LepStatus status;
+	void *blob;
+	size_t size;
+
+	lep_arena_init(&arena, &lep_malloc_allocator, 0);
+	status = lep_tokenizer_build(json, strlen(json), ROWS, &arena, &blob, &size, &err);
+	if (status == LEP_OK)
+		status = lep_tokenizer_open(blob, size, &tok, &err);
+	if (status == LEP_OK)
+		status = lep_tokenize(&tok, scratch, text, strlen(text), &options, &tokens, NULL, &err);
+	if (status == LEP_OK && framed)
+	{
+		LepTokens part = lep_tokens_slice(&tokens, tokens.n / 2, tokens.n - tokens.n / 2);
+
+		status = lep_tokens_frame(&tok, scratch, &part, NULL, &frame, &err);
+	}
+	lep_token_scratch_free(scratch);
+	lep_arena_free(&arena);
+	return status == LEP_OK ? (int) tokens.n : -(int) status;
+}
+
+/* Texts of which no character is left, in memory that was never used. */
+static void
+test_nothing_left(void)
+{
+	static const char bytes[] =
+		"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},"
+		"{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":false}]}," WORDS;
+	static const char spaces[] =
+		"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"x\"},\"content\":\"\"},"
+		"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},"
+		"{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"always\",\"split\":true}]}," WORDS;
+
+	check(count_tokens(bytes, "   ", false) == 0, "white space for bytes");
+	check(count_tokens(spaces, "xx", false) == 0, "a text that is replaced by nothing");
+}
+
+/* Templates that repeat a text: tokens as the package gives them, no windows. */
+static void
+test_repeated_text(void)
+{
+	static const char json[] =
+		"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\","
+		"\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{}},"
+		"\"pre_tokenizer\":{\"type\":\"Whitespace\"}," WORDS;
+
+	check(count_tokens(json, "a b a", false) == 6, "a repeated text");
+	check(count_tokens(json, "a b a", true) == -(int) LEP_UNSUPPORTED, "a window of it");
+}
+
+/* Patterns that add nothing but work, however often they repeat. */
+static void
+test_repeats_of_nothing(void)
+{
+	char json[1024];
+
+	snprintf(json, sizeof(json), REGEX, "((?:(?:(?:(?:(?:){1000}){1000}){1000}){1000}){1000}a)");
+	check(count_tokens(json, "a", false) == -(int) LEP_UNSUPPORTED, "repeats of nothing");
+	snprintf(json, sizeof(json), REGEX, "(?:(?:){1000}){10}a");
+	check(count_tokens(json, "a", false) == 1, "few repeats of nothing");
+}
+
 /* Compare all cases. */
 int
 main(void)
@@ -118,5 +196,8 @@ main(void)
 	if (check(file != NULL, "%s: %s", FILE_NAME, error.text))
 		json_array_foreach(json_object_get(file, "cases"), i, item) compare_case(file, item);
 	json_decref(file);
+	test_nothing_left();
+	test_repeated_text();
+	test_repeats_of_nothing();
 	return test_done();
 }
