@@ -14,6 +14,7 @@ weights that are made to need more than 16 bits.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -43,6 +44,12 @@ def say(*words):
 
 class GpuServer(workers.Server):
     """A private server that preloads lepton."""
+
+    def __init__(self, work, debs):
+        found = os.environ.get("LD_LIBRARY_PATH", "")
+        super().__init__(work, debs)
+        # cuBLASLt may lie anywhere.
+        self.env["LD_LIBRARY_PATH"] = ":".join(filter(None, dict.fromkeys([*self.env.get("LD_LIBRARY_PATH", "").split(":"), *found.split(":")])))
 
     def install(self, built):
         """Install what was built elsewhere."""
@@ -280,7 +287,7 @@ def compare_emails(server, classifier, emails):
     tensors = read_safetensors(classifier / "model.safetensors")
     for name, array in tensors.items():
         if array.ndim == 2:
-            tensors[name] = array * (1 + rng.uniform(-1, 1, array.shape).astype(np.float32) / 4096)
+            tensors[name] = array * (1 + rng.uniform(-1, 1, array.shape).astype(np.float32) / 256)
     for kind in ("embed", "classify"):
         folder = server.work / f"real_{kind}"
         shutil.rmtree(folder, ignore_errors=True)

@@ -31,9 +31,10 @@
 #define ANSWER_MS	   20000 /* without an answer it is taken for hung */
 #define END_MS		   2000	 /* that it may take to end when it is asked to */
 #define PAUSE_FIRST_MS 100	 /* before the second start in a row; then twice as long each time */
-#define PAUSE_MAX_MS   30000
-#define RESTART_S	   5 /* before the server starts this worker again */
-#define CONTROL_FD	   3 /* of the program */
+#define PAUSE_MAX_MS   10000
+#define SERVED_MS	   500 /* of service that make up for one failure */
+#define RESTART_S	   5   /* before the server starts this worker again */
+#define CONTROL_FD	   3   /* of the program */
 
 extern char **environ;
 
@@ -317,7 +318,7 @@ next_pause(int *failures, long served_ms)
 {
 	long pause = PAUSE_FIRST_MS;
 
-	*failures = (int) Max(0, *failures - served_ms / 1000);
+	*failures = (int) Max(0, *failures - served_ms / SERVED_MS);
 	if ((*failures)++ == 0)
 		return 0;
 	for (int i = 2; i < *failures && pause < PAUSE_MAX_MS; i++)
