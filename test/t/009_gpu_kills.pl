@@ -21,7 +21,7 @@ sub run_kills
 	local $ENV{LEPTON_EMULATED_FAIL} = $failure;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'lepton'\nshared_buffers = 32MB\nautovacuum = off\n");
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'lepton'\nshared_buffers = 32MB\nautovacuum = off\nrestart_after_crash = on\n");
 	$node->start;
 	my $script = dirname($data) . '/gpu/kills.py';
 	local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres');

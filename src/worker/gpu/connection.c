@@ -104,7 +104,7 @@ connection_answer(Program *p, Request *r, uint32_t verdict, const LepError *err)
 	_Static_assert(offsetof(WorkerAnswer, message) == WORKER_ANSWER_SHORT, "texts stand behind");
 	if (verdict != LEP_OK)
 	{
-		p->status.failures++;
+		p->status.failures += verdict != WORKER_ABSENT;
 		bytes = sizeof(answer);
 		if (err != NULL)
 		{

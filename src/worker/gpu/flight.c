@@ -275,8 +275,12 @@ start_one(Program *p, Flight *f)
 				return false;
 			continue;
 		}
+		f->begun = program_clock();
+		f->n_tokens = batch.n_tokens;
 		if (p->busy_since == 0)
-			p->busy_since = program_clock();
+			p->busy_since = f->begun;
+		if (batch.n_tokens <= PROGRAM_SPIN_TOKENS)
+			p->spin_until = f->begun + PROGRAM_SPIN_NS;
 		f->is_busy = true;
 		f->model->flies++;
 		f->model->used = ++p->status.batches;
@@ -313,6 +317,16 @@ hand_out(Program *p, Flight *f, const float *rows)
 	answer_all(p, f, LEP_OK, NULL);
 }
 
+/* Learn how long a batch took, without the time in which the one before it had the device. */
+static void
+learn(Program *p, const Flight *f)
+{
+	uint64_t now = program_clock();
+
+	models_learn(f->model, f->n_tokens, now - (f->begun > p->finished ? f->begun : p->finished));
+	p->finished = now;
+}
+
 /* Answer a batch that is done. */
 static void
 finish_one(Program *p, Flight *f)
@@ -331,6 +345,7 @@ finish_one(Program *p, Flight *f)
 	status = lep_gpu_collect(p->gpu, (int) (f - p->flights), rows, &err);
 	f->is_busy = false;
 	f->model->flies--;
+	learn(p, f);
 	if (status == LEP_OK && rows == NULL)
 		status = lep_error(&err, LEP_NO_MEMORY, "out of memory");
 	if (status == LEP_OK)

@@ -140,6 +140,28 @@ models_evict(Program *p, const Model *but)
 	return true;
 }
 
+/* Learn how long a batch took. */
+void
+models_learn(Model *m, size_t n_tokens, uint64_t ns)
+{
+	double pace = (double) ns / (double) n_tokens;
+
+	/* Small ones say little about large ones. */
+	if (n_tokens >= PROGRAM_TOKENS_MIN / 2)
+		m->pace = m->pace == 0 ? pace : 0.8 * m->pace + 0.2 * pace;
+}
+
+/* Tell how many tokens a batch may have. */
+size_t
+models_budget(const Model *m)
+{
+	double tokens = m->pace == 0 ? PROGRAM_TOKENS_FIRST : PROGRAM_BATCH_NS / m->pace;
+
+	if (tokens >= (double) LEP_GPU_TOKENS_MAX)
+		return LEP_GPU_TOKENS_MAX;
+	return tokens > (double) PROGRAM_TOKENS_MIN ? (size_t) tokens : PROGRAM_TOKENS_MIN;
+}
+
 /* Is the image of a model gone, as that of a dropped model is? */
 static bool
 is_gone(const Model *m)

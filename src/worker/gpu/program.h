@@ -18,7 +18,11 @@
 #include "../../engine/gpu.h"
 #include "../protocol.h"
 
-#define PROGRAM_BATCH_TOKENS ((size_t) 16384)	/* of joined requests, unless one has more */
+#define PROGRAM_BATCH_NS	 6000000 /* that a batch of joined requests may take, by its tokens ... */
+#define PROGRAM_TOKENS_MIN	 ((size_t) 8192)  /* ... of which there may always be so many ... */
+#define PROGRAM_TOKENS_FIRST ((size_t) 16384) /* ... before it is known how long they take */
+#define PROGRAM_SPIN_TOKENS	 1024	 /* batches of so few are waited for without sleeping ... */
+#define PROGRAM_SPIN_NS		 1000000 /* ... so long */
 #define PROGRAM_BATCH_VALUES ((size_t) 1 << 22) /* of their rows */
 #define PROGRAM_PASSED_MAX	 4 /* batches that may go before a request; after them it goes first */
 
@@ -32,6 +36,7 @@ typedef struct Model
 	uint32_t waits; /* requests that wait, or fly */
 	uint32_t flies; /* batches on the device */
 	uint64_t used;	/* when it was used last, in batches */
+	double pace;	/* nanoseconds that a token of a large batch takes; 0: not known yet */
 	LepGpuModel *loaded;
 	void *map; /* [map_bytes], while it is loaded */
 	size_t map_bytes;
@@ -75,7 +80,8 @@ typedef struct Flight
 	Model *model;
 	Request **requests; /* [n] */
 	size_t n, requests_capacity;
-	size_t n_values; /* of its rows */
+	size_t n_tokens, n_values; /* of it, of its rows */
+	uint64_t begun;			   /* ns */
 } Flight;
 
 /* Arrays in which batches are put together and rows taken apart. */
@@ -100,6 +106,8 @@ typedef struct Program
 	Staging staging;
 	WorkerStatus status;
 	uint64_t busy_since; /* ns; 0: nothing flies */
+	uint64_t finished;	 /* ns: when a batch was done last */
+	uint64_t spin_until; /* ns */
 	bool is_over;
 	char reason[WORKER_TEXT_MAX]; /* of its end, "" when it was asked to end */
 } Program;
@@ -141,6 +149,9 @@ Model *models_find(Program *p, const char *path, const uint8_t *hash);
 uint32_t models_load(Program *p, Model *m, LepError *err);
 /* Take the model that was idle longest from the device, but not this one; false when there is none. */
 bool models_evict(Program *p, const Model *but);
+/* Learn how long a batch took; tell how many tokens the next one may have. */
+void models_learn(Model *m, size_t n_tokens, uint64_t ns);
+size_t models_budget(const Model *m);
 /* Forget models that nobody names, and those whose image is gone. */
 void models_clean(Program *p);
 void models_free(Program *p);

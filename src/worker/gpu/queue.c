@@ -163,7 +163,7 @@ list_requests(Program *p, const Model *m, Flight *f)
 
 /* Mark those of the ordered requests of f that make the batch. */
 static void
-mark_requests(Flight *f)
+mark_requests(Flight *f, size_t budget)
 {
 	size_t tokens = 0, texts = 0, values = 0;
 
@@ -174,7 +174,7 @@ mark_requests(Flight *f)
 		tokens += r->run.n_tokens;
 		texts += r->run.n_texts;
 		values += (size_t) r->run.out_bytes / sizeof(float);
-		if (i > 0 && (r->is_alone || tokens > PROGRAM_BATCH_TOKENS || texts > LEP_GPU_TEXTS_MAX ||
+		if (i > 0 && (r->is_alone || tokens > budget || texts > LEP_GPU_TEXTS_MAX ||
 					  values > PROGRAM_BATCH_VALUES))
 			return;
 		r->is_taken = true;
@@ -193,7 +193,7 @@ queue_take(Program *p, const Model *m, Flight *f)
 	if (!list_requests(p, m, f))
 		return false;
 	qsort(f->requests, f->n, sizeof(Request *), compare);
-	mark_requests(f);
+	mark_requests(f, models_budget(m));
 	while (n < f->n && f->requests[n]->is_taken)
 		n++;
 	f->n = n;

@@ -89,6 +89,15 @@ handle(Program *p, const struct epoll_event *event)
 		connection_read(p, ctx);
 }
 
+/* Milliseconds to wait for events: none while a short batch is about to be done, as waking up takes longer than it. */
+static int
+wait_ms(const Program *p)
+{
+	if (!flight_any(p))
+		return CLEAN_MS;
+	return program_clock() < p->spin_until ? 0 : FLYING_MS;
+}
+
 /* Serve until the end. */
 void
 server_run(Program *p)
@@ -98,7 +107,7 @@ server_run(Program *p)
 	while (!p->is_over)
 	{
 		struct epoll_event events[EVENTS];
-		int n = epoll_wait(p->events, events, EVENTS, flight_any(p) ? FLYING_MS : CLEAN_MS);
+		int n = epoll_wait(p->events, events, EVENTS, wait_ms(p));
 
 		if (n < 0 && errno != EINTR)
 			program_fail(p, "could not wait for events", strerror(errno));
