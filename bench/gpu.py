@@ -238,9 +238,9 @@ def peers(lengths, rounds=3):
     return found
 
 
-def scan(server, model, table, tokens, n, rounds):
-    """Tokens/s of a scan in n workers; the best and the median; where it ran."""
-    settings = (f"SET max_parallel_workers_per_gather = {n};\nSET max_parallel_workers = 64;\nSET parallel_setup_cost = 0;\n"
+def scan(server, model, table, tokens, n, batch, rounds):
+    """Tokens/s of a scan in n workers with batches of so many tokens; the best and the median; where it ran."""
+    settings = (f"SET lepton.gpu_batch_tokens = {batch};\nSET max_parallel_workers_per_gather = {n};\nSET max_parallel_workers = 64;\nSET parallel_setup_cost = 0;\n"
                 "SET parallel_tuple_cost = 0;\nSET min_parallel_table_scan_size = 0;\n")
     query = f"SELECT count(lepton_embed(body, '{model}')) FROM {table}"
     taken, plan = [], ""
@@ -253,7 +253,7 @@ def scan(server, model, table, tokens, n, rounds):
         taken.append(float(re.search(r"Execution Time: ([0-9.]+) ms", plan).group(1)) / 1e3)
         busy = (after["time"] - before["time"]) / 1e3
         batches = after["batches"] - before["batches"]
-        say(f"  {model} {table}: {n} workers, {taken[-1]:.3f} s ({wall:.3f} s with planning), {tokens / taken[-1]:,.0f} tokens/s; "
+        say(f"  {model} {table}: {n} workers, batches of {batch}, {taken[-1]:.3f} s ({wall:.3f} s with planning), {tokens / taken[-1]:,.0f} tokens/s; "
             f"device busy {busy:.3f} s, {batches} batches of {(after['tokens'] - before['tokens']) / max(batches, 1):,.0f} tokens")
     print("\n".join(line for line in plan.splitlines() if re.search("Device|Batches|Workers|Tokens|Time", line)))
     return tokens / min(taken[1:]), tokens / statistics.median(taken[1:])
@@ -322,6 +322,7 @@ def main():
     parser.add_argument("--emails", help="as bench/embed.py takes them (default: examples/data)")
     parser.add_argument("--rows", type=int, default=131072, help="of the mixed table; half as many have 128 tokens (default: %(default)s)")
     parser.add_argument("--workers", type=int, nargs="*", default=[16])
+    parser.add_argument("--batches", type=int, nargs="*", default=[8192], help="lepton.gpu_batch_tokens; the second model gets the first value only")
     parser.add_argument("--sessions", type=int, nargs="*", default=[32])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement of single texts")
@@ -380,12 +381,12 @@ def measure(server, args, lengths, words, emails, found, rng):
             say(f"{kind}: {len(lens)} texts, {lens.sum():,} tokens")
         for name in args.shapes:
             for kind, lens in lengths.items():
-                for n in args.workers:
-                    best, middle = scan(server, name, kind, int(lens.sum()), n, args.rounds)
+                for n, batch in [(n, b) for n in args.workers for b in args.batches[:None if name == args.shapes[0] else 1]]:
+                    best, middle = scan(server, name, kind, int(lens.sum()), n, batch, args.rounds)
                     peer = found.get(f"{name} {kind}")
-                    rows.append([name, kind, n, f"{best:,.0f}", f"{middle:,.0f}", f"{peer:,.0f}" if peer else "-",
+                    rows.append([name, kind, n, batch, f"{best:,.0f}", f"{middle:,.0f}", f"{peer:,.0f}" if peer else "-",
                                  f"{middle / peer:.2f}" if peer else "-"])
-        common.table(["model", "texts", "workers", "best, tokens/s", "median", "PyTorch", "times PyTorch"], rows)
+        common.table(["model", "texts", "workers", "batches of", "best, tokens/s", "median", "PyTorch", "times PyTorch"], rows)
     for name in args.shapes if "single" in args.parts else []:
         p50, p99, rate = pgbench(server, single_script(name), 1, args.seconds)
         peer = found.get(f"{name} one")

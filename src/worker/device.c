@@ -12,7 +12,7 @@
 #include "../guc.h"
 #include "internal.h"
 
-#define WAIT_MS 1500 /* for a program that is starting, under "gpu" */
+#define WAIT_MS 1500 /* for programs that are starting, under "gpu" */
 #define RETRY_MS \
 	1000 /* before a model that did not fit is tried again, or a connection that was lost */
 #define RETRY_IMAGE_MS 60000 /* before an image that the disk refused is tried again */
@@ -223,13 +223,15 @@ static LepStatus
 run_on_gpu(const StoreRow *row, const LepModel *model, const LepBatch *batch, float *out,
 		   LepError *err)
 {
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), WAIT_MS);
 	WorkerResult result;
 	uint32 ready = 0;
 
 	/* A program that ended before it had the batch, or with it, is given a second chance. */
 	for (int i = 0; i < 2; i++)
 	{
-		ready = worker_wait_ready(ready, WAIT_MS);
+		ready =
+			worker_wait_ready(ready, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end));
 		if (ready == 0)
 			raise_unavailable();
 		run_with_image(ready, row, model, batch, out, &result);
