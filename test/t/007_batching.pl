@@ -37,6 +37,10 @@ is($node->safe_psql('postgres', 'SELECT batching FROM lepton_batching'), 't', 'a
 $node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_preload_libraries = 'lepton'\n");
 $node->restart;
 like($node->safe_psql('postgres', $explain), qr/LeptonBatch/, 'so it is with shared_preload_libraries');
+ok($node->poll_query_until('postgres', "SELECT state = 'absent' AND reason = 'this build has no program lepton_gpu' FROM lepton_gpu"),
+	'which starts no GPU where there is none');
+my $said = () = slurp_file($node->logfile) =~ /lepton runs models on the CPU/g;
+is($said, 1, 'and says so once');
 
 # A replica.
 $node->backup('copy');
