@@ -11,10 +11,9 @@
 
 #include "gpu_parts.h"
 
-#define SMALL_PICKS ((size_t) 256) /* of a batch that has a bucket */
-#define MEMORY_LEAST \
-	((size_t) 4 << 20) /* bytes of a slot's memory, so that it need not grow often */
-#define STAGE_LEAST ((size_t) 64 << 10)
+#define SMALL_PICKS	 ((size_t) 256)		/* of a batch that has a bucket */
+#define MEMORY_LEAST ((size_t) 1 << 20) /* bytes of a slot's memory: it grows seldom */
+#define STAGE_LEAST	 ((size_t) 64 << 10)
 
 static const size_t token_buckets[] = {32, 64, 128, 256, 384, 512, 768, 1024};
 static const size_t text_buckets[] = {1, 4, 16, 64, 256, 1024};

@@ -90,9 +90,11 @@ static void
 check_shapes(Pair *pair, LepDtype numbers)
 {
 	size_t longest = pair->gpu.graph->max_len;
+	/* As many tokens and texts, the longest of other buckets. */
+	const size_t even[] = {30, 30, 30, 30}, uneven[] = {40, 27, 27, 26};
 	size_t mixed[300];
 	uint64_t random = 7;
-	Tokens *batches[6];
+	Tokens *batches[8];
 	const char *const names[] = {"one token",  "one long text", "several texts",
 								 "many texts", "none picked",	"others of a bucket"};
 
@@ -105,14 +107,17 @@ check_shapes(Pair *pair, LepDtype numbers)
 	batches[3] = make_tokens(&pair->gpu, mixed, 300, true, 4);
 	batches[4] = make_tokens(&pair->gpu, mixed, 5, false, 5);
 	batches[5] = make_tokens(&pair->gpu, mixed, 9, true, 6);
+	batches[6] = make_tokens(&pair->gpu, uneven, 4, true, 7);
+	batches[7] = make_tokens(&pair->gpu, even, 4, true, 8);
 	for (int i = 0; i < 5; i++)
 		check_batch(pair, batches[i], i % 2, numbers, names[i]);
 	check_captured(pair, batches[2], batches[5], names[2]);
 	check_captured(pair, batches[1], batches[1], names[1]);
+	check_captured(pair, batches[6], batches[7], "another longest text");
 	/* The large batch makes the memory grow or not: what was captured must notice. */
 	check_batch(pair, batches[3], 0, numbers, names[3]);
 	check_captured(pair, batches[2], batches[5], "after many texts");
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 8; i++)
 		free_tokens(batches[i]);
 }
 
