@@ -18,6 +18,7 @@
 #define SHORT_RUN	16 /* marks that insertion sort orders */
 #define RANKS		256
 #define CHARS_FIRST ((size_t) 256)
+#define CHARS_MAX	((size_t) 1 << 28) /* steps can double a text again and again */
 
 /* Start an empty buffer. */
 void
@@ -50,6 +51,8 @@ lep_chars_reserve(const LepAllocator *allocator, LepChar **chars, size_t *capaci
 
 	if (need <= *capacity)
 		return LEP_OK;
+	if (need > CHARS_MAX)
+		return lep_error(err, LEP_TOO_LARGE, "text is too long as the tokenizer rewrites it");
 	if (*chars != NULL)
 		allocator->free(allocator->ctx, *chars);
 	*chars = NULL;

@@ -314,16 +314,16 @@ take_chars(Pieces *p, size_t n)
 	p->n_chars = n;
 }
 
-/* Room for n characters, which may be none, in the buffer's spare; NULL without memory. */
-static LepChar *
-spare_chars(Pieces *p, size_t n)
+/* Room for n characters, which may be none, in the buffer's spare. */
+static LepStatus
+spare_chars(Pieces *p, size_t n, LepChar **chars)
 {
 	LepCharBuffer *buffer = &p->run->scratch->split_chars;
+	LepStatus status = lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity,
+										 n > 0 ? n : 1, p->run->err);
 
-	return lep_chars_reserve(buffer->allocator, &buffer->spare, &buffer->spare_capacity,
-							 n > 0 ? n : 1, p->run->err) == LEP_OK
-			   ? buffer->spare
-			   : NULL;
+	*chars = buffer->spare;
+	return status;
 }
 
 /*
@@ -333,11 +333,12 @@ spare_chars(Pieces *p, size_t n)
 static LepStatus
 rewrite(Pieces *p, uint32_t from, uint32_t c, uint32_t prefix)
 {
-	LepChar *chars = spare_chars(p, p->n_chars + p->n_in);
+	LepChar *chars;
 	size_t n = 0;
+	LepStatus status = spare_chars(p, p->n_chars + p->n_in, &chars);
 
-	if (chars == NULL)
-		return LEP_NO_MEMORY;
+	if (status != LEP_OK)
+		return status;
 	for (size_t i = 0; i < p->n_in; i++)
 	{
 		LepRange piece = p->in[i];
@@ -383,13 +384,14 @@ spell_bytes(Pieces *p)
 	LepChar *chars;
 	size_t need = 0;
 	size_t n = 0;
+	LepStatus status;
 
 	for (size_t i = 0; i < p->n_in; i++)
 		for (size_t j = p->in[i].start; j < p->in[i].end; j++)
 			need += lep_utf8_length(p->chars[j].c);
-	chars = spare_chars(p, need);
-	if (chars == NULL)
-		return LEP_NO_MEMORY;
+	status = spare_chars(p, need, &chars);
+	if (status != LEP_OK)
+		return status;
 	for (size_t i = 0; i < p->n_in; i++)
 	{
 		LepRange piece = p->in[i];

@@ -471,6 +471,22 @@ write_text(Choices *c, bool bytes, char *text)
 	return out.len;
 }
 
+/* Are there so many steps that spell bytes that a short text becomes gigabytes? */
+static bool
+doubles_text(const Written *out)
+{
+	static const char name[] = "\"ByteLevel\"";
+	const char *at = out->text;
+	size_t n = 0;
+
+	while ((at = memmem(at, out->len - (size_t) (at - out->text), name, sizeof(name) - 1)) != NULL)
+	{
+		at += sizeof(name) - 1;
+		n++;
+	}
+	return n > 6;
+}
+
 /* Does a template of one text have it more or less than once? */
 static bool
 repeats_text(const Written *out)
@@ -532,6 +548,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c.size = size;
 	if (getenv("FUZZ_SHOW") != NULL)
 		fprintf(stderr, "%.*s\n", (int) out.len, file);
+	if (doubles_text(&out))
+		return 0;
 	use.scarce = data[0] >= 0xF0;
 	if (use.scarce)
 		fuzz_scarce(choose_byte(&c));

@@ -189,6 +189,7 @@ lep_config_rotary(const json_t *own, const json_t *scaling, const char *file, do
 {
 	const json_t *const from[] = {scaling, own};
 	const char *type = NULL;
+	const char *older = NULL;
 	char quoted[LEP_QUOTE_SIZE];
 	double number = fallback;
 	double stretch = 1;
@@ -211,13 +212,16 @@ lep_config_rotary(const json_t *own, const json_t *scaling, const char *file, do
 				lep_json_real(value, file, "factor", false, stretch, 0, FLT_MAX, &stretch, err);
 		if (status == LEP_OK && json_is_string(json_object_get(value, "rope_type")))
 			type = json_string_value(json_object_get(value, "rope_type"));
-		else if (status == LEP_OK && json_is_string(json_object_get(value, "type")))
-			type = json_string_value(json_object_get(value, "type"));
+		if (status == LEP_OK && json_is_string(json_object_get(value, "type")))
+			older = json_string_value(json_object_get(value, "type"));
 		stretched =
 			stretched || json_number_value(json_object_get(value, "partial_rotary_factor")) != 0;
 	}
 	if (status != LEP_OK)
 		return status;
+	/* "type" is asked where there is no "rope_type". */
+	if (type == NULL)
+		type = older;
 	if (stretched || (type != NULL && strcmp(type, "default") != 0 && strcmp(type, "linear") != 0))
 	{
 		lep_error(err, LEP_UNSUPPORTED, "rotary positions of type \"%s\" are not supported",

@@ -164,6 +164,8 @@ read_rotary(const json_t *config, const char *file, uint32_t local, LepDesc *des
 	static const char *const older[] = {"global_rope_theta", "local_rope_theta"};
 	static const double fallback[] = {160000.0, 10000.0};
 	const json_t *all = json_object_get(config, "rope_parameters");
+	const json_t *own;
+	json_t *plain;
 	double theta;
 	LepStatus status =
 		lep_config_real(config, file, older[local], fallback[local], 0, FLT_MAX, &theta, err);
@@ -175,9 +177,16 @@ read_rotary(const json_t *config, const char *file, uint32_t local, LepDesc *des
 	if (all != NULL && !json_is_object(all))
 		return lep_error(err, LEP_BAD_FILE,
 						 "key \"rope_parameters\" of file \"%s\" is not an object", file);
-	return lep_config_rotary(
-		json_object_get(all, layer_types[local]), json_object_get(config, "rope_scaling"), file,
-		theta, &desc->own_real[OWN_THETA + local], &desc->own_real[OWN_FACTOR + local], err);
+	/* Without this type of layer its "rope_type" is "default", which goes before an older "type". */
+	plain = json_pack("{s:s}", "rope_type", "default");
+	if (plain == NULL)
+		return lep_error(err, LEP_NO_MEMORY, "out of memory opening a model");
+	own = json_object_get(all, layer_types[local]);
+	status = lep_config_rotary(
+		own == NULL || json_is_null(own) ? plain : own, json_object_get(config, "rope_scaling"),
+		file, theta, &desc->own_real[OWN_THETA + local], &desc->own_real[OWN_FACTOR + local], err);
+	json_decref(plain);
+	return status;
 }
 
 /* Read config.json as transformers' ModernBertConfig does. */
