@@ -265,13 +265,13 @@ template <int D> struct Sums
 	float o[D / 8][4], top[2], total[2];
 };
 
-/* Take in left keys from first on, which are at a stage. */
-template <typename T, int D, bool EXTRA>
+/* Take in the keys from first on, which are at a stage; FULL: there are KEYS of them. */
+template <typename T, int D, bool EXTRA, bool FULL>
 static __device__ __forceinline__ void
 take_in(const LepCudaAttention &a, const Piece &piece, size_t head, int first,
 		const Room<T, D> *room, int stage, const uint32_t q[D / 16][4], Sums<D> &sums)
 {
-	int lane = threadIdx.x % WARP, left = piece.high - first;
+	int lane = threadIdx.x % WARP, left = FULL ? KEYS : piece.high - first;
 	float scale = EXTRA ? 1.0f : a.scale * LOG2E;
 	float s[2 * STEPS][4];
 
@@ -296,7 +296,7 @@ take_in(const LepCudaAttention &a, const Piece &piece, size_t head, int first,
 			}
 		}
 	}
-	if (EXTRA || left < KEYS)
+	if (EXTRA || !FULL)
 		mask<EXTRA>(a, piece, head, first, s);
 #pragma unroll
 	for (int r = 0; r < 2; r++)
@@ -441,7 +441,10 @@ __launch_bounds__(THREADS, D == 32 && !EXTRA   ? 6
 		}
 		if (piece.t < piece.n)
 		{
-			take_in<T, D, EXTRA>(a, piece, head, first, room, stage, q, sums);
+			if (piece.high - first >= KEYS)
+				take_in<T, D, EXTRA, true>(a, piece, head, first, room, stage, q, sums);
+			else
+				take_in<T, D, EXTRA, false>(a, piece, head, first, room, stage, q, sums);
 			if (next_head != head)
 				put_out<T, D>(a, piece, head, sums);
 		}

@@ -1,15 +1,15 @@
 /*
- * hopper.cu: products for compute capability 9.0: wgmma fed by the tensor memory accelerator, with bias, activation,
- * residual and the norm of whole rows done in registers; refuses activations but GELU, widths and strides that are no
- * multiples of 8.
+ * hopper.cu: products for compute capability 9.0: wgmma fed by the tensor memory accelerator, with bias, GELU, residual and
+ * the norm of whole rows done in registers; refuses other activations, widths and strides that are no multiples of 8.
  *
- * Blocks stay and take one tile after another. A tile has 128 rows by 384 (or 256) columns. A warp of the first warpgroup brings
- * pieces of 64 columns of x and w to shared memory, a ring of stages; the two others multiply, 64 rows each. Two neighbouring
- * blocks work on the same columns: each brings half of w's piece to both.
+ * Blocks stay and take one tile after another. A tile has 128 rows by 384 (or 256) columns. A thread of the first warpgroup
+ * brings pieces of 64 columns of x and w to shared memory, a ring of stages; the two others multiply, 64 rows each. Two
+ * neighbouring blocks work on the same columns: each brings half of w's piece to both. Where rows of 768 are normed
+ * the two work on the same rows instead, each brings half of x's piece to both, and they tell each other what
+ * they know of a row's mean and variance.
  *
- * Behind the pieces of a tile its residual comes through the same ring, and out leaves through the places where the
- * residual was, so that all of global memory is read and written in whole lines, and the next tile's pieces are
- * under way meanwhile.
+ * Each warp ends its 16 rows alone, in boxes of 64 columns that pass through two places of its own, so that all of global
+ * memory is read and written in whole lines; the next tile's pieces are under way meanwhile.
  */
 #include <cuda.h>
 #include <string.h>
@@ -21,18 +21,29 @@
 #define DEPTH	  64  /* columns of a piece: 128 bytes */
 #define GROUP	  128 /* threads of a warpgroup */
 #define THREADS	  (3 * GROUP)
-#define CLUSTER	  2 /* blocks that share w */
-#define RING	  ((size_t) 192 * 1024)
-#define MOST	  384											 /* columns of the widest tile */
-#define SHARED	  (RING + 1024 + 256 + 4 * MOST * sizeof(float)) /* alignment; barriers; vectors */
-#define BOX		  64 /* columns of residual and out that move together */
-#define BOX_BYTES (ROWS * BOX * 2)
+#define CLUSTER	  2	  /* blocks that share w */
+#define MOST	  384 /* columns of the widest tile */
+#define BOX		  64  /* columns that a warp ends together: 128 bytes */
+#define BOX_ROWS  16
+#define BOX_BYTES (BOX_ROWS * BOX * 2)
+#define N_WARPS	  8 /* that multiply */
+
+/* Shared memory. */
+#define RING	 ((size_t) 192 * 1024)
+#define BOXES_AT RING /* [N_WARPS][2][BOX_BYTES] */
+#define BIAS_AT	 (BOXES_AT + N_WARPS * 2 * BOX_BYTES)
+#define BETA_AT \
+	(BIAS_AT +  \
+	 2 * MOST * 2) /* the second bias makes room for gamma where there is but one tile across */
+#define GATES_AT (BETA_AT + MOST * 2)
+#define SHARED	 (GATES_AT + 384)
 
 typedef enum Ending
 {
 	END_PLAIN,
 	END_GELU,
-	END_NORM
+	END_NORM,
+	END_PAIR /* norm of rows that two blocks share */
 } Ending;
 
 /* Arguments of the kernel; maps are of x [n_rows, d_in], w [d_out, d_in], residual and out [n_rows, d_out]. */
@@ -54,9 +65,17 @@ template <int N_PARTS, int N> struct Tile
 	static constexpr int STAGE_BYTES = X_BYTES + W_BYTES;
 	static constexpr int STAGES = (int) (RING / STAGE_BYTES);
 	static constexpr int BOXES = COLUMNS / BOX;
-	static constexpr int PER_SLOT = STAGE_BYTES / BOX_BYTES;
-	static constexpr int SLOTS = (BOXES + PER_SLOT - 1) / PER_SLOT;
 };
+
+/* Barriers. */
+struct Gates
+{
+	uint64_t full[4], empty[4];					 /* of the ring's stages */
+	uint64_t residual[N_WARPS][2];				 /* of a warp's places */
+	uint64_t told[N_WARPS], understood[N_WARPS]; /* by the same warp of the other block */
+};
+
+static_assert(sizeof(Gates) <= 384, "there is room for the barriers");
 
 /* A place in the ring, and how often it has been around. */
 struct Place
@@ -112,14 +131,6 @@ barrier_expect(uint64_t *barrier, uint32_t bytes)
 		"mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
 		"r"(bytes)
 		: "memory");
-}
-
-/* Arrive at a barrier. */
-static __device__ __forceinline__ void
-barrier_arrive(uint64_t *barrier)
-{
-	asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
-				 : "memory");
 }
 
 /* Arrive at the same barrier of a block of the cluster. */
@@ -203,49 +214,65 @@ quick_gelu(float x)
 	return fmaf(half, t, half);
 }
 
+/* The tiles of a block: number tile is at this row and column. */
+template <int COLUMNS, Ending END> struct Tiles
+{
+	int across, n;
+
+	__device__ Tiles(const Product &a)
+	{
+		across = END == END_PAIR ? 1 : (a.d_out + COLUMNS - 1) / COLUMNS;
+		n = END == END_PAIR ? (a.n_rows + ROWS - 1) / ROWS
+							: (a.n_rows + CLUSTER * ROWS - 1) / (CLUSTER * ROWS) * across;
+	}
+
+	__device__ int row(int tile, uint32_t rank) const
+	{
+		return END == END_PAIR ? tile * ROWS : (tile / across * CLUSTER + (int) rank) * ROWS;
+	}
+
+	__device__ int col(int tile, uint32_t rank) const
+	{
+		return END == END_PAIR ? (int) rank * COLUMNS : tile % across * COLUMNS;
+	}
+};
+
 /* Bring all pieces of all tiles of the block: one thread. */
-template <int N_PARTS, int N>
+template <int N_PARTS, int N, Ending END>
 static __device__ __forceinline__ void
-produce(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, uint32_t rank)
+produce(const Product &a, unsigned char *ring, Gates *gates, uint32_t rank)
 {
 	typedef Tile<N_PARTS, N> Geometry;
-	constexpr int HALF = Geometry::COLUMNS / CLUSTER;
-	int across = (a.d_out + Geometry::COLUMNS - 1) / Geometry::COLUMNS;
-	int n_tiles = (a.n_rows + CLUSTER * ROWS - 1) / (CLUSTER * ROWS) * across;
+	constexpr int HALF = Geometry::COLUMNS / CLUSTER; /* columns of a box of w */
+	Tiles<Geometry::COLUMNS, END> tiles(a);
 	int n_pieces = (a.d_in + DEPTH - 1) / DEPTH;
 	Place place = {0, 0};
 
-	for (int tile = blockIdx.x / CLUSTER; tile < n_tiles; tile += gridDim.x / CLUSTER)
+	for (int tile = blockIdx.x / CLUSTER; tile < tiles.n; tile += gridDim.x / CLUSTER)
 	{
-		int row = (tile / across * CLUSTER + (int) rank) * ROWS;
-		int col = tile % across * Geometry::COLUMNS;
+		int row = tiles.row(tile, rank), col = tiles.col(tile, rank);
 
 		for (int piece = 0; piece < n_pieces; piece++, place.step(Geometry::STAGES))
 		{
 			unsigned char *x = ring + place.stage * Geometry::STAGE_BYTES;
+			unsigned char *w = x + Geometry::X_BYTES;
+			uint64_t *full = &gates->full[place.stage];
 
-			barrier_wait(&empty[place.stage], place.parity ^ 1);
-			barrier_expect(&full[place.stage], Geometry::STAGE_BYTES);
-			bring(x, &a.x, &full[place.stage], piece * DEPTH, row);
-			bring_to_all(x + Geometry::X_BYTES + rank * (HALF * DEPTH * 2), &a.w,
-						 &full[place.stage], piece * DEPTH, col + (int) rank * HALF);
-		}
-		for (int slot = 0; slot < Geometry::SLOTS; slot++, place.step(Geometry::STAGES))
-		{
-			unsigned char *at = ring + place.stage * Geometry::STAGE_BYTES;
-			int left = Geometry::BOXES - slot * Geometry::PER_SLOT;
-			int boxes = left < Geometry::PER_SLOT ? left : Geometry::PER_SLOT;
-
-			barrier_wait(&empty[place.stage], place.parity ^ 1);
-			if (!a.has_residual)
+			barrier_wait(&gates->empty[place.stage], place.parity ^ 1);
+			barrier_expect(full, Geometry::STAGE_BYTES);
+			if (END == END_PAIR)
 			{
-				barrier_arrive(&full[place.stage]);
-				continue;
+				bring_to_all(x + rank * (Geometry::X_BYTES / CLUSTER), &a.x, full, piece * DEPTH,
+							 row + (int) rank * (ROWS / CLUSTER));
+				bring(w, &a.w, full, piece * DEPTH, col);
+				bring(w + HALF * DEPTH * 2, &a.w, full, piece * DEPTH, col + HALF);
 			}
-			barrier_expect(&full[place.stage], boxes * BOX_BYTES);
-			for (int box = 0; box < boxes; box++)
-				bring(at + box * BOX_BYTES, &a.residual, &full[place.stage],
-					  col + (slot * Geometry::PER_SLOT + box) * BOX, row);
+			else
+			{
+				bring(x, &a.x, full, piece * DEPTH, row);
+				bring_to_all(w + rank * (HALF * DEPTH * 2), &a.w, full, piece * DEPTH,
+							 col + (int) rank * HALF);
+			}
 		}
 	}
 }
@@ -260,12 +287,12 @@ release(uint64_t *empty)
 		barrier_arrive_at(empty, lane);
 }
 
-/* v[0 .. 1] of two rows are what becomes of sums in columns col and col + 1 of the tile: bias, activation. */
-template <Ending END>
+/* v[0 .. 1] of two rows are what becomes of sums: bias, GELU. */
+template <typename T, Ending END>
 static __device__ __forceinline__ void
-end_sums(const float *bias, float *v, int col)
+end_sums(const T *bias, float *v)
 {
-	float2 more = *(const float2 *) (bias + col);
+	float2 more = widen2<T>(*(const uint32_t *) bias);
 
 	v[0] += more.x;
 	v[1] += more.y;
@@ -279,13 +306,73 @@ end_sums(const float *bias, float *v, int col)
 	}
 }
 
-/* Make sums[2][...] of a warp's 16 whole rows their norm; a thread has pairs of two rows. */
+/* Return the sum of v over the four lanes that share rows. */
+static __device__ __forceinline__ float
+row_sum(float v)
+{
+	v += __shfl_xor_sync(ALL_LANES, v, 1);
+	return v + __shfl_xor_sync(ALL_LANES, v, 2);
+}
+
+/* What a warp knows of its 16 rows, for the other block: mean and sum of squares around it. */
+typedef float2 Knowledge[BOX_ROWS];
+
+/* Take in what the other block's warp knows of the same rows; mean and squares are of the thread's two rows. */
 template <int COLUMNS>
 static __device__ __forceinline__ void
-norm_sums(const Product &a, const float *gammas, const float *betas, float (*v)[4])
+share(Gates *gates, int warp, uint32_t rank, uint32_t parity, Knowledge *own, float *mean,
+	  float *squares)
 {
-	float mean[2] = {0.0f, 0.0f}, factor[2];
-	int first = threadIdx.x % 4 * 2;
+	int lane = threadIdx.x % WARP, row = lane / 4;
+	uint32_t there;
+	float other_mean[2], other_squares[2];
+
+	if (lane % 4 == 0)
+	{
+		(*own)[row] = make_float2(mean[0], squares[0]);
+		(*own)[row + 8] = make_float2(mean[1], squares[1]);
+	}
+	__syncwarp();
+	if (lane == 0)
+	{
+		asm volatile("fence.acq_rel.cluster;" ::: "memory");
+		barrier_arrive_at(&gates->told[warp], rank ^ 1);
+	}
+	barrier_wait(&gates->told[warp], parity);
+	asm volatile("fence.acq_rel.cluster;" ::: "memory");
+	asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
+				 : "=r"(there)
+				 : "r"(shared_address(&(*own)[row])), "r"(rank ^ 1));
+	asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];"
+				 : "=f"(other_mean[0]), "=f"(other_squares[0])
+				 : "r"(there)
+				 : "memory");
+	asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];"
+				 : "=f"(other_mean[1]), "=f"(other_squares[1])
+				 : "r"(there + 8 * (uint32_t) sizeof(float2))
+				 : "memory");
+#pragma unroll
+	for (int r = 0; r < 2; r++)
+	{
+		float apart = other_mean[r] - mean[r];
+
+		/* Chan, Golub and LeVeque 1983, for two samples of one size; the same bits on both sides */
+		mean[r] = 0.5f * (mean[r] + other_mean[r]);
+		squares[r] = squares[r] + other_squares[r] + apart * apart * (COLUMNS / 2.0f);
+	}
+	__syncwarp();
+	if (lane == 0)
+		barrier_arrive_at(&gates->understood[warp], rank ^ 1);
+	barrier_wait(&gates->understood[warp], parity);
+}
+
+/* Make v[COLUMNS / 8] of a warp's 16 rows their norm; a thread has pairs of two rows. */
+template <typename T, int COLUMNS, Ending END>
+static __device__ __forceinline__ void
+norm_sums(const Product &a, Gates *gates, int warp, uint32_t rank, uint32_t parity, Knowledge *own,
+		  const T *gammas, const T *betas, float (*v)[4])
+{
+	float mean[2] = {0.0f, 0.0f}, squares[2] = {0.0f, 0.0f}, factor[2];
 
 	if (!a.rms)
 	{
@@ -295,89 +382,235 @@ norm_sums(const Product &a, const float *gammas, const float *betas, float (*v)[
 			mean[0] += v[j][0] + v[j][1];
 			mean[1] += v[j][2] + v[j][3];
 		}
-	}
-#pragma unroll
-	for (int r = 0; r < 2; r++)
-	{
-		mean[r] += __shfl_xor_sync(ALL_LANES, mean[r], 1);
-		mean[r] += __shfl_xor_sync(ALL_LANES, mean[r], 2);
-		mean[r] *= 1.0f / COLUMNS;
-		factor[r] = 0.0f;
+		mean[0] = row_sum(mean[0]) * (1.0f / COLUMNS);
+		mean[1] = row_sum(mean[1]) * (1.0f / COLUMNS);
 	}
 #pragma unroll
 	for (int j = 0; j < COLUMNS / 8; j++)
 	{
 #pragma unroll
 		for (int i = 0; i < 4; i++)
-		{
-			v[j][i] -= mean[i / 2];
-			factor[i / 2] = fmaf(v[j][i], v[j][i], factor[i / 2]);
-		}
+			squares[i / 2] = fmaf(v[j][i] - mean[i / 2], v[j][i] - mean[i / 2], squares[i / 2]);
 	}
+	squares[0] = row_sum(squares[0]);
+	squares[1] = row_sum(squares[1]);
+	if (END == END_PAIR)
+		share<COLUMNS>(gates, warp, rank, parity, own, mean, squares);
 #pragma unroll
 	for (int r = 0; r < 2; r++)
 	{
-		factor[r] += __shfl_xor_sync(ALL_LANES, factor[r], 1);
-		factor[r] += __shfl_xor_sync(ALL_LANES, factor[r], 2);
-		factor[r] = rsqrtf(factor[r] * (1.0f / COLUMNS) + a.eps);
+		factor[r] = rsqrtf(squares[r] * (1.0f / (COLUMNS * (END == END_PAIR ? 2 : 1))) + a.eps);
+		mean[r] = -mean[r] * factor[r];
 	}
 #pragma unroll
 	for (int j = 0; j < COLUMNS / 8; j++)
 	{
-		float2 gamma = *(const float2 *) (gammas + j * 8 + first);
-		float2 beta = *(const float2 *) (betas + j * 8 + first);
+		float2 gamma = widen2<T>(*(const uint32_t *) (gammas + j * 8));
+		float2 beta = widen2<T>(*(const uint32_t *) (betas + j * 8));
 
-		v[j][0] = fmaf(v[j][0] * factor[0], gamma.x, beta.x);
-		v[j][1] = fmaf(v[j][1] * factor[0], gamma.y, beta.y);
-		v[j][2] = fmaf(v[j][2] * factor[1], gamma.x, beta.x);
-		v[j][3] = fmaf(v[j][3] * factor[1], gamma.y, beta.y);
+		v[j][0] = fmaf(fmaf(v[j][0], factor[0], mean[0]), gamma.x, beta.x);
+		v[j][1] = fmaf(fmaf(v[j][1], factor[0], mean[0]), gamma.y, beta.y);
+		v[j][2] = fmaf(fmaf(v[j][2], factor[1], mean[1]), gamma.x, beta.x);
+		v[j][3] = fmaf(fmaf(v[j][3], factor[1], mean[1]), gamma.y, beta.y);
 	}
 }
 
-/* Multiply and end all tiles of the block: two warpgroups, of which this is number group. */
+/* The warp's two places that boxes pass through. */
+struct Boxes
+{
+	unsigned char *at;
+	uint64_t *gates; /* of what is brought to them */
+	uint32_t parity[2];
+	int row; /* of the array, where the warp's rows begin */
+
+	/* Begin to bring a box of the residual, when the place is free. */
+	__device__ __forceinline__ void fetch(const Product &a, int box, int col)
+	{
+		uint64_t *gate = &gates[box % 2];
+
+		barrier_expect(gate, BOX_BYTES);
+		bring(at + box % 2 * BOX_BYTES, &a.residual, gate, col + box * BOX, row);
+	}
+
+	/* Where the thread's pairs of columns j * 8 .. j * 8 + 7 of a box stand; its second row is 8 rows on. */
+	__device__ __forceinline__ unsigned char *pair(int box, int j) const
+	{
+		int lane = threadIdx.x % WARP;
+
+		return at + box % 2 * BOX_BYTES + lane / 4 * (BOX * 2) + ((j ^ lane / 4) << 4) +
+			   lane % 4 * 4;
+	}
+
+	/* v[8] += a box of the residual. */
+	template <typename T> __device__ __forceinline__ void add(int box, float (*v)[4])
+	{
+		barrier_wait(&gates[box % 2], parity[box % 2]);
+		parity[box % 2] ^= 1;
+#pragma unroll
+		for (int j = 0; j < 8; j++)
+		{
+			const unsigned char *from = pair(box, j);
+			float2 low = widen2<T>(*(const uint32_t *) from);
+			float2 high = widen2<T>(*(const uint32_t *) (from + 8 * BOX * 2));
+
+			v[j][0] += low.x;
+			v[j][1] += low.y;
+			v[j][2] += high.x;
+			v[j][3] += high.y;
+		}
+	}
+
+	/* Begin to write v[8] as a box of out. */
+	template <typename T>
+	__device__ __forceinline__ void put(const Product &a, int box, int col, float (*v)[4])
+	{
+#pragma unroll
+		for (int j = 0; j < 8; j++)
+		{
+			unsigned char *to = pair(box, j);
+
+			*(uint32_t *) to = narrow2<T>(v[j][0], v[j][1]);
+			*(uint32_t *) (to + 8 * BOX * 2) = narrow2<T>(v[j][2], v[j][3]);
+		}
+		asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+		__syncwarp();
+		if (threadIdx.x % WARP == 0)
+		{
+			take_away(&a.out, at + box % 2 * BOX_BYTES, col + box * BOX, row);
+			asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+		}
+	}
+};
+
+/* Wait until all but LEFT of the boxes that the thread sent away have left their places. */
+template <int LEFT>
+static __device__ __forceinline__ void
+wait_boxes(void)
+{
+	asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(LEFT) : "memory");
+}
+
+/* End a tile whose norm is not asked for, box by box. */
+template <typename T, int N_BOXES, Ending END>
+static __device__ __forceinline__ void
+end_tile(const Product &a, Boxes *boxes, const T *bias, int col, float (*sums)[4])
+{
+	bool first = threadIdx.x % WARP == 0;
+
+#pragma unroll
+	for (int box = 0; box < N_BOXES; box++)
+	{
+		float(*v)[4] = sums + box * 8;
+
+#pragma unroll
+		for (int j = 0; j < 8; j++)
+			end_sums<T, END>(bias + box * BOX + j * 8, v[j]);
+		if (a.has_residual)
+			boxes->add<T>(box, v);
+		else
+		{
+			/* The box before the last must have left this place. */
+			if (first)
+				wait_boxes<1>();
+			__syncwarp();
+		}
+		boxes->put<T>(a, box, col, v);
+		if (a.has_residual && box + 2 < N_BOXES && first)
+		{
+			wait_boxes<0>();
+			boxes->fetch(a, box + 2, col);
+		}
+	}
+}
+
+/* End a tile of whole rows, or of halves of rows, with their norm. */
+template <typename T, int N_BOXES, Ending END>
+static __device__ __forceinline__ void
+end_normed(const Product &a, Gates *gates, Boxes *boxes, int warp, uint32_t rank, uint32_t parity,
+		   const T *bias, const T *gammas, const T *betas, int col, float (*sums)[4])
+{
+	bool first = threadIdx.x % WARP == 0;
+
+#pragma unroll
+	for (int box = 0; box < N_BOXES; box++)
+	{
+#pragma unroll
+		for (int j = 0; j < 8; j++)
+			end_sums<T, END>(bias + box * BOX + j * 8, sums[box * 8 + j]);
+		if (a.has_residual)
+		{
+			boxes->add<T>(box, sums + box * 8);
+			asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+			__syncwarp();
+			if (box + 2 < N_BOXES && first)
+				boxes->fetch(a, box + 2, col);
+		}
+	}
+	if (first)
+		wait_boxes<0>();
+	__syncwarp();
+	norm_sums<T, N_BOXES * BOX, END>(a, gates, warp, rank, parity, (Knowledge *) boxes->at, gammas,
+									 betas, sums);
+#pragma unroll
+	for (int box = 0; box < N_BOXES; box++)
+	{
+		if (first)
+			wait_boxes<1>();
+		__syncwarp();
+		boxes->put<T>(a, box, col, sums + box * 8);
+	}
+}
+
+/* Multiply and end all tiles of the block: eight warps, of which this is one. */
 template <typename T, int N_PARTS, int N, Ending END>
 static __device__ __forceinline__ void
-consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, float *vectors,
-		uint32_t rank, int group)
+consume(const Product &a, unsigned char *shared, Gates *gates, uint32_t rank)
 {
 	typedef Tile<N_PARTS, N> Geometry;
-	int across = (a.d_out + Geometry::COLUMNS - 1) / Geometry::COLUMNS;
-	int n_tiles = (a.n_rows + CLUSTER * ROWS - 1) / (CLUSTER * ROWS) * across;
+	constexpr bool NORM = END == END_NORM || END == END_PAIR;
+	constexpr int BOXES = Geometry::BOXES;
+	Tiles<Geometry::COLUMNS, END> tiles(a);
 	int n_pieces = (a.d_in + DEPTH - 1) / DEPTH;
-	int warp = threadIdx.x / WARP % 4, lane = threadIdx.x % WARP;
-	int warp_row = group * 64 + warp * 16;
-	/* of the thread's first row in a box; its second one is eight rows on */
-	int box_at = (warp_row + lane / 4) * (BOX * 2) + lane % 4 * 4, swizzle = lane / 4;
+	int warp = (int) threadIdx.x / WARP - GROUP / WARP, lane = threadIdx.x % WARP;
+	T *gammas = (T *) (shared + BIAS_AT) + MOST, *betas = (T *) (shared + BETA_AT);
+	Boxes boxes = {shared + BOXES_AT + warp * 2 * BOX_BYTES, gates->residual[warp], {0, 0}, 0};
 	Place place = {0, 0};
-	float *gammas = vectors + 2 * MOST, *betas = vectors + 3 * MOST;
-	int turn = 0;
+	uint32_t turn = 0;
 
-	for (int i = threadIdx.x - GROUP; END == END_NORM && i < Geometry::COLUMNS; i += 2 * GROUP)
+	for (int i = threadIdx.x - GROUP; i < (NORM ? Geometry::COLUMNS : 0); i += 2 * GROUP)
 	{
-		gammas[i] = a.gamma[i];
-		betas[i] = a.beta == NULL ? 0.0f : a.beta[i];
+		int col = tiles.col(0, rank) + i;
+
+		gammas[i] = narrow<T>(a.gamma[col]);
+		betas[i] = narrow<T>(a.beta == NULL ? 0.0f : a.beta[col]);
 	}
-	for (int tile = blockIdx.x / CLUSTER; tile < n_tiles; tile += gridDim.x / CLUSTER, turn ^= 1)
+	for (int tile = blockIdx.x / CLUSTER; tile < tiles.n; tile += gridDim.x / CLUSTER, turn ^= 1)
 	{
-		int row = (tile / across * CLUSTER + (int) rank) * ROWS;
-		int col = tile % across * Geometry::COLUMNS;
-		float *bias = vectors + turn * MOST;
+		int col = tiles.col(tile, rank);
+		T *bias = (T *) (shared + BIAS_AT) + (NORM ? 0 : turn * MOST);
 		float sums[Geometry::COLUMNS / 8][4];
 		int before = 0;
 
+		boxes.row = tiles.row(tile, rank) + warp * BOX_ROWS;
+		if (a.has_residual && lane == 0)
+		{
+			wait_boxes<0>();
+			boxes.fetch(a, 0, col);
+			boxes.fetch(a, 1, col);
+		}
 		for (int i = threadIdx.x - GROUP; i < Geometry::COLUMNS; i += 2 * GROUP)
 			bias[i] = a.half_bias == NULL || col + i >= a.d_out
-						  ? 0.0f
-						  : widen(((const T *) a.half_bias)[col + i]);
+						  ? narrow<T>(0.0f)
+						  : ((const T *) a.half_bias)[col + i];
 		/* Those who wait here are done with the tile before, and with the other bias. */
 		asm volatile("bar.sync 1, %0;" ::"n"(2 * GROUP) : "memory");
 		for (int piece = 0; piece < n_pieces; piece++)
 		{
-			unsigned char *x = ring + place.stage * Geometry::STAGE_BYTES;
-			uint64_t from_x = descriptor(x + group * (64 * DEPTH * 2));
+			unsigned char *x = shared + place.stage * Geometry::STAGE_BYTES;
+			uint64_t from_x = descriptor(x + warp / 4 * (64 * DEPTH * 2));
 			uint64_t from_w = descriptor(x + Geometry::X_BYTES);
 
-			barrier_wait(&full[place.stage], place.parity);
+			barrier_wait(&gates->full[place.stage], place.parity);
 			asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
 			for (int k = 0; k < DEPTH / 16; k++)
@@ -392,80 +625,18 @@ consume(const Product &a, unsigned char *ring, uint64_t *full, uint64_t *empty, 
 			if (piece > 0)
 			{
 				asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-				release(&empty[before]);
+				release(&gates->empty[before]);
 			}
 			before = place.stage;
 			place.step(Geometry::STAGES);
 		}
 		asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-		release(&empty[before]);
-		{
-			Place slot = place;
-
-#pragma unroll
-			for (int j = 0; j < Geometry::COLUMNS / 8; j++)
-			{
-				int box = j / 8;
-
-				if (j % (8 * Geometry::PER_SLOT) == 0)
-				{
-					if (j > 0)
-						slot.step(Geometry::STAGES);
-					barrier_wait(&full[slot.stage], slot.parity);
-				}
-				end_sums<END>(bias, sums[j], j * 8 + lane % 4 * 2);
-				if (a.has_residual)
-				{
-					const unsigned char *at = ring + slot.stage * Geometry::STAGE_BYTES +
-											  box % Geometry::PER_SLOT * BOX_BYTES + box_at +
-											  ((j % 8 ^ swizzle) << 4);
-					float2 low = widen2<T>(*(const uint32_t *) at);
-					float2 high = widen2<T>(*(const uint32_t *) (at + 8 * BOX * 2));
-
-					sums[j][0] += low.x;
-					sums[j][1] += low.y;
-					sums[j][2] += high.x;
-					sums[j][3] += high.y;
-				}
-			}
-		}
-		if (END == END_NORM)
-			norm_sums<Geometry::COLUMNS>(a, gammas, betas, sums);
-		{
-			Place slot = place;
-
-#pragma unroll
-			for (int box = 0; box < Geometry::BOXES; box++)
-			{
-				unsigned char *at;
-
-				if (box > 0 && box % Geometry::PER_SLOT == 0)
-					slot.step(Geometry::STAGES);
-				at = ring + slot.stage * Geometry::STAGE_BYTES +
-					 box % Geometry::PER_SLOT * BOX_BYTES;
-#pragma unroll
-				for (int j = 0; j < 8; j++)
-				{
-					float *v = sums[box * 8 + j];
-					unsigned char *to = at + box_at + ((j ^ swizzle) << 4);
-
-					*(uint32_t *) to = narrow2<T>(v[0], v[1]);
-					*(uint32_t *) (to + 8 * BOX * 2) = narrow2<T>(v[2], v[3]);
-				}
-				asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-				__syncwarp();
-				if (lane == 0)
-				{
-					take_away(&a.out, at + warp_row * (BOX * 2), col + box * BOX, row + warp_row);
-					asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-				}
-			}
-		}
-		if (lane == 0)
-			asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
-		__syncwarp();
-		for (int slot = 0; slot < Geometry::SLOTS; slot++, place.step(Geometry::STAGES))
-			release(&empty[place.stage]);
+		release(&gates->empty[before]);
+		if (NORM)
+			end_normed<T, BOXES, END>(a, gates, &boxes, warp, rank, turn, bias + lane % 4 * 2,
+									  gammas + lane % 4 * 2, betas + lane % 4 * 2, col, sums);
+		else
+			end_tile<T, BOXES, END>(a, &boxes, bias + lane % 4 * 2, col, sums);
 	}
 }
 
@@ -475,35 +646,38 @@ static __global__ void
 __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
 	multiply_tiles(const __grid_constant__ Product a)
 {
-	typedef Tile<N_PARTS, N> Geometry;
-	extern __shared__ unsigned char shared[];
-	unsigned char *ring = shared + (1024 - shared_address(shared) % 1024) % 1024;
-	uint64_t *full = (uint64_t *) (ring + RING), *empty = full + Geometry::STAGES;
+	extern __shared__ __align__(1024) unsigned char shared[];
+	Gates *gates = (Gates *) (shared + GATES_AT);
 	uint32_t rank = cluster_rank();
-	int group = threadIdx.x / GROUP;
 
 	if (threadIdx.x == 0)
 	{
-		for (int i = 0; i < Geometry::STAGES; i++)
+		for (int i = 0; i < Tile<N_PARTS, N>::STAGES; i++)
 		{
-			barrier_init(&full[i], 1);
-			barrier_init(&empty[i], CLUSTER * 2 * GROUP / WARP);
+			barrier_init(&gates->full[i], 1);
+			barrier_init(&gates->empty[i], CLUSTER * N_WARPS);
+		}
+		for (int i = 0; i < N_WARPS; i++)
+		{
+			barrier_init(&gates->residual[i][0], 1);
+			barrier_init(&gates->residual[i][1], 1);
+			barrier_init(&gates->told[i], 1);
+			barrier_init(&gates->understood[i], 1);
 		}
 		asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 	}
 	cluster_sync();
-	if (group == 0)
+	if (threadIdx.x < GROUP)
 	{
 		asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
 		if (threadIdx.x == 0)
-			produce<N_PARTS, N>(a, ring, full, empty, rank);
+			produce<N_PARTS, N, END>(a, shared, gates, rank);
 		__syncwarp();
 	}
 	else
 	{
 		asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-		consume<T, N_PARTS, N, END>(a, ring, full, empty, (float *) (ring + RING + 256), rank,
-									group - 1);
+		consume<T, N_PARTS, N, END>(a, shared, gates, rank);
 	}
 	/* No block may end while another one writes to it. */
 	cluster_sync();
@@ -558,8 +732,9 @@ lep_cuda_hopper_fits(const LepCuda *cuda, const LepCudaLinear *a, bool norm)
 
 	if (a->act != LEP_ACT_NONE && a->act != LEP_ACT_GELU && a->act != LEP_ACT_GELU_TANH)
 		return false;
-	if (norm && (a->out != NULL || a->act != LEP_ACT_NONE || (a->d_out != 384 && a->d_out != 256) ||
-				 !aligned(a->gamma) || !aligned(a->beta)))
+	if (norm && (a->out != NULL || a->act != LEP_ACT_NONE ||
+				 (a->d_out != 768 && a->d_out != 384 && a->d_out != 256) || !aligned(a->gamma) ||
+				 !aligned(a->beta)))
 		return false;
 	return cuda->major == 9 && cuda->shared_max >= SHARED && !a->wide && a->d_in % V8 == 0 &&
 		   a->d_out % V8 == 0 && a->ldx % V8 == 0 && (norm || a->ldo % V8 == 0) &&
@@ -572,10 +747,12 @@ template <typename T, int N_PARTS, int N, Ending END>
 static LepStatus
 launch(LepCudaStream *stream, const Product &product)
 {
-	typedef Tile<N_PARTS, N> Geometry;
+	constexpr int COLUMNS = Tile<N_PARTS, N>::COLUMNS;
 	static bool prepared = false;
-	int across = (product.d_out + Geometry::COLUMNS - 1) / Geometry::COLUMNS;
-	int n_tiles = (product.n_rows + CLUSTER * ROWS - 1) / (CLUSTER * ROWS) * across;
+	int across = (product.d_out + COLUMNS - 1) / COLUMNS;
+	int n_tiles = END == END_PAIR
+					  ? (product.n_rows + ROWS - 1) / ROWS
+					  : (product.n_rows + CLUSTER * ROWS - 1) / (CLUSTER * ROWS) * across;
 	int n_clusters = stream->cuda->n_processors / CLUSTER;
 	cudaError_t error = cudaSuccess;
 
@@ -596,6 +773,8 @@ template <typename T, int N_PARTS, int N>
 static LepStatus
 choose(LepCudaStream *stream, const Product &product, bool norm)
 {
+	if (norm && product.d_out > N_PARTS * N)
+		return launch<T, 2, 192, END_PAIR>(stream, product);
 	if (norm)
 		return launch<T, N_PARTS, N, END_NORM>(stream, product);
 	return product.gelu ? launch<T, N_PARTS, N, END_GELU>(stream, product)
@@ -619,6 +798,7 @@ lep_cuda_hopper_run(LepCudaStream *stream, LepDtype numbers, const LepCudaLinear
 	bool wide_tiles = (args->d_out + 383) / 384 * 384 <= (args->d_out + 255) / 256 * 256;
 	void *out = norm ? args->normed : args->out;
 	size_t ldo = norm ? args->d_out : args->ldo;
+	bool pair = norm && args->d_out > 384;
 	Product product;
 
 	memset(&product, 0, sizeof(product));
@@ -632,12 +812,13 @@ lep_cuda_hopper_run(LepCudaStream *stream, LepDtype numbers, const LepCudaLinear
 	product.gamma = args->gamma;
 	product.beta = args->beta;
 	product.eps = args->eps;
-	if (!describe(&product.x, numbers, args->x, args->n_rows, args->d_in, args->ldx, ROWS) ||
+	if (!describe(&product.x, numbers, args->x, args->n_rows, args->d_in, args->ldx,
+				  pair ? ROWS / CLUSTER : ROWS) ||
 		!describe(&product.w, numbers, args->w, args->d_out, args->d_in, args->d_in,
 				  (wide_tiles ? 384 : 256) / CLUSTER) ||
 		!describe(&product.residual, numbers, args->residual == NULL ? out : args->residual,
-				  args->n_rows, args->d_out, args->residual == NULL ? ldo : args->ldr, ROWS) ||
-		!describe(&product.out, numbers, out, args->n_rows, args->d_out, ldo, 16))
+				  args->n_rows, args->d_out, args->residual == NULL ? ldo : args->ldr, BOX_ROWS) ||
+		!describe(&product.out, numbers, out, args->n_rows, args->d_out, ldo, BOX_ROWS))
 		return lep_cuda_refuse(stream->cuda, LEP_IO, "linear of %zu x %zu cannot be described",
 							   args->d_out, args->d_in);
 	return LEP_CUDA_DISPATCH(stream, numbers, run, stream, product, wide_tiles, norm);

@@ -832,10 +832,10 @@ static void
 test_operators(void)
 {
 	static const size_t widths[] = {1, 2, 7, 8, 32, 100, 384, 768, 1000, 1032, 2056, 5000};
-	static const size_t shapes[][3] = {{1, 1, 1},		 {3, 5, 7},		   {17, 33, 65},
-									   {64, 384, 384},	 {100, 384, 1536}, {129, 1152, 384},
-									   {300, 1536, 384}, {257, 768, 768},  {130, 392, 72},
-									   {33, 3052, 128},	 {1030, 384, 384}};
+	static const size_t shapes[][3] = {
+		{1, 1, 1},		  {3, 5, 7},		{17, 33, 65},	 {64, 384, 384}, {100, 384, 1536},
+		{129, 1152, 384}, {300, 1536, 384}, {257, 768, 768}, {130, 392, 72}, {33, 3052, 128},
+		{1030, 384, 384}, {700, 768, 136},	{517, 256, 192}};
 	static const unsigned ways[] = {LEP_CUDA_WAYS_PLAIN, LEP_CUDA_WAYS_HOPPER, LEP_CUDA_WAYS_CUBLAS,
 									LEP_CUDA_WAYS_ALL};
 	static const uint32_t lengths[] = {1, 0, 17, 64, 65, 128, 200, 16, 15, 300, 2};
