@@ -132,47 +132,47 @@ static __device__ __forceinline__ void
 bring(const LepCudaAttention &a, const Piece &piece, size_t head, int first, Room<T, D> *room,
 	  int stage)
 {
-	constexpr int ACROSS = D / V8;
-	size_t key_head = a.n_group > 1 ? head / a.n_group : head;
-	const T *k = (const T *) a.k + piece.start * a.ldq + key_head * D;
-	const T *v = (const T *) a.v + piece.start * a.ldq + key_head * D;
-	int left = piece.high - first;
-	int rows = left < KEYS ? (left + 15) / 16 * 16 : KEYS;
+	constexpr int ACROSS = D / V8, DOWN = THREADS / ACROSS; /* threads of a row; rows at once */
+	int key_head = (int) (a.n_group > 1 ? head / a.n_group : head), s = threadIdx.x / ACROSS;
+	int col = threadIdx.x % ACROSS * V8, left = piece.high - first;
+	int rows = left < KEYS ? (left + 15) / 16 * 16 : KEYS, there = piece.n - first;
+	size_t at = (piece.start + first + s) * a.ldq + key_head * D + col, step = DOWN * a.ldq;
+	const T *k = (const T *) a.k + at, *v = (const T *) a.v + at;
+	T *to_key = &room->keys[stage][s][col], *to_value = &room->values[stage][s][col];
 
-#pragma unroll 1
-	for (int i = threadIdx.x; i < rows * ACROSS; i += THREADS)
+	if (DOWN * ACROSS < THREADS && s >= DOWN)
+		return;
+#pragma unroll 4
+	for (; s < rows; s += DOWN)
 	{
-		int s = i / ACROSS, col = i % ACROSS * V8;
-		bool there = first + s < piece.n;
-		size_t row = there ? (size_t) (first + s) * a.ldq : 0;
-
-		copy16(&room->values[stage][s][col], v + row + col, there);
 		if (!TURN)
-			copy16(&room->keys[stage][s][col], k + row + col, there);
-	}
-#pragma unroll 1
-	for (int i = threadIdx.x; TURN && i < rows * ACROSS / 2; i += THREADS)
-	{
-		int s = i / (ACROSS / 2), col = i % (ACROSS / 2) * V8;
-		float x[V8] = {0}, y[V8] = {0}, low[V8] = {0}, high[V8] = {0};
-
-		if (first + s < piece.n)
+			copy16(to_key, k, s < there);
+		else if (col < D / 2)
 		{
-			const T *row = k + (size_t) (first + s) * a.ldq + col;
-			const float *cosine = a.cosine + (size_t) (first + s) * (D / 2) + col;
-			const float *sine = a.sine + (size_t) (first + s) * (D / 2) + col;
+			float x[V8] = {0}, y[V8] = {0}, low[V8] = {0}, high[V8] = {0};
 
-			load8(row, x);
-			load8(row + D / 2, y);
-#pragma unroll
-			for (int j = 0; j < V8; j++)
+			if (s < there)
 			{
-				low[j] = x[j] * cosine[j] - y[j] * sine[j];
-				high[j] = y[j] * cosine[j] + x[j] * sine[j];
+				const float *cosine = a.cosine + (size_t) (first + s) * (D / 2) + col;
+				const float *sine = a.sine + (size_t) (first + s) * (D / 2) + col;
+
+				load8(k, x);
+				load8(k + D / 2, y);
+#pragma unroll
+				for (int j = 0; j < V8; j++)
+				{
+					low[j] = x[j] * cosine[j] - y[j] * sine[j];
+					high[j] = y[j] * cosine[j] + x[j] * sine[j];
+				}
 			}
+			store8(to_key, low);
+			store8(to_key + D / 2, high);
 		}
-		store8(&room->keys[stage][s][col], low);
-		store8(&room->keys[stage][s][col + D / 2], high);
+		copy16(to_value, v, s < there);
+		k += step;
+		v += step;
+		to_key += DOWN * Room<T, D>::LD;
+		to_value += DOWN * Room<T, D>::LD;
 	}
 }
 
@@ -191,8 +191,7 @@ bring_queries(const LepCudaAttention &a, const Piece &piece, size_t head, Room<T
 		int row = i / ACROSS, col = i % ACROSS * V8;
 		bool there = piece.t + row < piece.n;
 
-		copy16(&room->queries[first + row][col],
-			   q + (there ? (size_t) (piece.t + row) * a.ldq : 0) + col, there);
+		copy16(&room->queries[first + row][col], q + (size_t) (piece.t + row) * a.ldq + col, there);
 	}
 }
 
@@ -382,7 +381,7 @@ put_out(const LepCudaAttention &a, const Piece &piece, size_t head, const Sums<D
 /* Attend over some heads of 64 queries: see the head of this file. */
 template <typename T, int D, bool TURN, bool EXTRA>
 static __global__ void
-__launch_bounds__(THREADS, D == 32 && !EXTRA   ? 6
+__launch_bounds__(THREADS, D == 32 && !EXTRA   ? 5
 						   : D == 64 && !EXTRA ? 4
 											   : 1) attend(LepCudaAttention a, unsigned heads)
 {
