@@ -28,6 +28,8 @@ SHLIB_LINK = -ljansson -llbfgs -lz -lm -ldl
 NVCC ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc) $(shell command -v nvcc 2>/dev/null))
 WITH_CUDA ?= $(if $(NVCC),yes,no)
 NVCCFLAGS ?= -O2
+# Machine code for compute capabilities 7.5, 8.x and 9.0; what a later device's driver compiles itself.
+NVCC_DEVICES = -gencode arch=compute_75,code=sm_75 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
 CUDA_OBJS = $(patsubst %.cu,%.o,$(sort $(wildcard kernels/cuda/*.cu)))
 EMULATED_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard test/emulated/*.c)))
 PROGRAM_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/worker/gpu/*.c)))
@@ -51,8 +53,12 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-kernels/cuda/%.o: kernels/cuda/%.cu $(wildcard kernels/*.h kernels/cuda/*.h)
-	$(NVCC) $(NVCCFLAGS) -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics -c -o $@ $<
+# Tensor cores as these use them come with 8.0; wgmma is for 9.0 alone.
+kernels/cuda/attention_tensor.o: NVCC_DEVICES = -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+kernels/cuda/hopper.o: NVCC_DEVICES = -gencode arch=compute_90a,code=sm_90a
+
+kernels/cuda/%.o: kernels/cuda/%.cu $(wildcard kernels/*.h kernels/cuda/*.h kernels/cuda/*.cuh)
+	$(NVCC) $(NVCCFLAGS) $(NVCC_DEVICES) -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics -c -o $@ $<
 
 lepton_gpu: $(KERNEL_OBJS) $(ENGINE_OBJS) $(GPU_OBJS) $(PROGRAM_OBJS) $(DEVICE_OBJS)
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PROGRAM_LIBS)

@@ -46,7 +46,8 @@ build/tools/bench_gpu_engine: build/opt/bench/gpu_engine.o $(GPU_OBJS:%.o=build/
 	@mkdir -p $(@D)
 	$(UNIT_CC) -o $@ $^ $(ENGINE_LIBS)
 
-# The same on a real device: make build/device/test_gpu build/device/bench_gpu_engine, WITH_CUDA=yes.
+# The same on a real device: make build/device/test_gpu build/device/bench_gpu_engine, WITH_CUDA=yes; and the
+# operators alone: build/device/test_cuda build/device/bench_gpu.
 DEVICE_SRCS = $(filter-out kernels/cuda/absent.c,$(FLOOR_SRCS)) $(GPU_OBJS:.o=.c)
 
 build/device/%.o: %.c $(FLOOR_HDRS)
@@ -55,6 +56,10 @@ build/device/%.o: %.c $(FLOOR_HDRS)
 
 build/device/test_gpu: build/device/test/unit/test_gpu.o
 build/device/bench_gpu_engine: build/device/bench/gpu_engine.o
+build/device/test_cuda: build/device/test/unit/test_cuda.o
+build/device/bench_gpu: build/device/bench/gpu.o
+build/device/test_cuda build/device/bench_gpu: $(KERNEL_OBJS:%.o=build/opt/%.o) $(CUDA_OBJS)
+	$(UNIT_CC) -o $@ $^ -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lpthread -ldl -lm -lstdc++
 build/device/test_gpu build/device/bench_gpu_engine: $(DEVICE_SRCS:%.c=build/opt/%.o) $(CUDA_OBJS)
 	$(UNIT_CC) -o $@ $^ $(ENGINE_LIBS) -L$(dir $(NVCC))../lib64 -lcudart_static -lrt -lstdc++
 

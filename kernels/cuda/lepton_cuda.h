@@ -198,12 +198,12 @@ extern "C"
 	 * out[n_rows, d_out] = act(x[n_rows, d_in] * w[d_out, d_in]^T + half_bias[d_out]) + residual[n_rows, d_out]
 	 *
 	 * w is dense and as the model has it.  half_bias and residual may be NULL; residual may be out.  x overlaps neither out nor
-	 * normed.  GELU in its erf form may be taken in its tanh form (they differ by 5e-4 at most), all others are
+	 * normed.  GELU may be off by 1e-3 (its tanh form or a fast tanh), all others are
 	 * those of LepAct.
 	 *
 	 * With normed, which is dense, also
 	 *		normed[n_rows, d_out] = norm of that sum, by gamma[d_out] and beta[d_out] (NULL: 0) and eps
-	 * as lep_cuda_norm has it; then out may be NULL where the sum itself is not needed, and residual may be normed too.
+	 * as lep_cuda_norm has it, gamma and beta perhaps rounded to 16 bits; then out may be NULL where the sum itself is not needed, and residual may be normed too.
 	 *
 	 * With wide, out is f32; then act, residual and normed are none.
 	 */
