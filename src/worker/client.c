@@ -399,6 +399,7 @@ take_answer(WorkerResult *result)
 		return true;
 	}
 	result->verdict = answer.verdict;
+	result->is_lost = answer.verdict == WORKER_LOST;
 	strlcpy(result->message, answer.message, sizeof(result->message));
 	strlcpy(result->detail, answer.detail, sizeof(result->detail));
 	return false;

@@ -128,6 +128,10 @@ raise_failure(const StoreRow *row, const WorkerResult *result)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("lost the GPU while it ran a batch of model \"%s\"", NameStr(row->name)),
+				 result->message[0] != '\0'
+					 ? errdetail_internal("%s%s%s", result->message,
+										  result->detail[0] != '\0' ? ": " : "", result->detail)
+					 : 0,
 				 errhint("Run the statement again.")));
 	if (result->verdict == WORKER_FULL)
 		code = ERRCODE_OUT_OF_MEMORY;

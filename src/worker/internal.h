@@ -67,7 +67,8 @@ PGDLLEXPORT void worker_launcher_main(Datum arg);
 /* What became of a request; verdict is a LepStatus or a WorkerVerdict. */
 typedef struct WorkerResult
 {
-	bool is_lost; /* the connection: nothing else is set */
+	bool
+		is_lost; /* the connection, or the device: the texts are there if the program still told why */
 	uint32 verdict;
 	char message[WORKER_TEXT_MAX], detail[2 * WORKER_TEXT_MAX];
 } WorkerResult;

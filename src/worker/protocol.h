@@ -42,7 +42,8 @@ typedef enum WorkerVerdict
 	WORKER_ABSENT = 100, /* the image is not there, or damaged: make it and open it again */
 	WORKER_UNSERVED,	 /* the device has no operators for such a model, or for such a batch */
 	WORKER_FULL,		 /* the model, or the batch, does not fit in the device's memory */
-	WORKER_FAILED		 /* the device failed */
+	WORKER_FAILED,		 /* the device failed */
+	WORKER_LOST			 /* it is lost, and the program ends */
 } WorkerVerdict;
 
 typedef struct WorkerHello

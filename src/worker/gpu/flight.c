@@ -87,10 +87,10 @@ lose_device(Program *p, const LepError *err)
 	{
 		if (p->flights[i].is_busy)
 			p->flights[i].model->flies--;
-		answer_all(p, &p->flights[i], WORKER_FAILED, &copy);
+		answer_all(p, &p->flights[i], WORKER_LOST, &copy);
 		p->flights[i].is_busy = false;
 	}
-	queue_refuse(p, NULL, WORKER_FAILED, &copy);
+	queue_refuse(p, NULL, WORKER_LOST, &copy);
 	program_fail(p, copy.message[0] != '\0' ? copy.message : "the device failed", copy.detail);
 }
 
