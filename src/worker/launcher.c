@@ -196,7 +196,10 @@ take_report(const WorkerReport *report)
 			strlcpy(why, report->reason, WORKER_TEXT_MAX);
 			break;
 		case WORKER_NEWS_FAILED:
+			/* Closing a lost device may take its time, and nobody needs it. */
 			strlcpy(why, report->reason, WORKER_TEXT_MAX);
+			enter(WORKER_STATE_DOWN, why);
+			kill(program.pid, SIGKILL);
 			break;
 		default:
 			break;

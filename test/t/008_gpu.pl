@@ -209,7 +209,7 @@ for my $mode (qw(fast immediate))
 for my $failure (qw(lost later memory))
 {
 	my ($losses, $wrong, $lines, $said) = (0, 0, 0, 0);
-	for my $call ($failure eq 'later' ? (100, 130, 161, 193, 226, 260) : (200))
+	for my $call ($failure eq 'later' ? (12, 15, 18, 21, 25, 30, 36, 43) : (200))
 	{
 		$node->stop;
 		$ENV{LEPTON_EMULATED_FAIL} = "$failure:$call";

@@ -124,5 +124,7 @@ server_run(Program *p)
 			cleaned = program_clock();
 		}
 	}
+	/* Who waits to be taken must not wait for our end. */
 	(void) unlink(WORKER_SOCKET);
+	close(p->listener);
 }
