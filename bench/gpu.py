@@ -322,7 +322,7 @@ def main():
     parser.add_argument("--emails", help="as bench/embed.py takes them (default: examples/data)")
     parser.add_argument("--rows", type=int, default=131072, help="of the mixed table; half as many have 128 tokens (default: %(default)s)")
     parser.add_argument("--workers", type=int, nargs="*", default=[16])
-    parser.add_argument("--batches", type=int, nargs="*", default=[8192], help="lepton.gpu_batch_tokens; the second model gets the first value only")
+    parser.add_argument("--batches", type=int, nargs="*", default=[16896], help="lepton.gpu_batch_tokens; the second model gets the first value only")
     parser.add_argument("--sessions", type=int, nargs="*", default=[32])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement of single texts")
