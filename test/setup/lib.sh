@@ -126,11 +126,11 @@ start_cluster()
 		{ tail -n 20 "$log" >&2; return 1; }
 }
 
-# Stop the cluster of a directory, if it runs.
+# Stop the cluster of a directory, if it runs; a file of a server that died with its machine is no server.
 stop_cluster()
 {
 	local bin=$1 data=$2 user=$3 mode=${4:-fast}
-	[ -f "$data/postmaster.pid" ] || return 0
+	(cd / && as_user "$user" "$bin/pg_ctl" -D "$data" status) >/dev/null 2>&1 || return 0
 	(cd / && as_user "$user" "$bin/pg_ctl" -D "$data" -m "$mode" -w -t 60 stop) >/dev/null
 }
 
